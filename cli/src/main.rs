@@ -1,0 +1,2 @@
+//! The `rbc` binary.
+fn main() {}

@@ -1,0 +1,5 @@
+//! Dockerfiles: lexer, grammar, syntax tree.
+
+mod tree;
+
+pub use tree::*;

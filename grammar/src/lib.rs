@@ -1,0 +1,26 @@
+//! Text to syntax trees: Dockerfiles (and, later, the native `.rbc` language).
+//!
+//! # Architecture invariants
+//!
+//! * No file system, no network, no semantics: `&str` in, tree out.
+//! * Parsing never fails: the result is a tree and a list of [`SyntaxError`]s,
+//!   several per run, and the tree covers what could be understood.
+//! * Every node knows its place in the source.
+
+pub mod dockerfile;
+mod span;
+
+pub use span::Span;
+
+/// A mistake in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Stable code, `D0001` and up for Dockerfiles (docs list them all).
+    pub code: &'static str,
+    /// Where.
+    pub span: Span,
+    /// What is wrong, with the value involved. Lower case, no full stop.
+    pub message: String,
+    /// How to mend it, if that is known.
+    pub help: Option<String>,
+}
