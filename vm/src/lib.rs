@@ -6,4 +6,7 @@
 //! * Prints nothing: what happens is told as events.
 //! * An inode of the store is never writable by a build.
 
+pub mod event;
 pub mod fs;
+
+pub mod store;
