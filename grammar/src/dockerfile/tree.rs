@@ -179,19 +179,40 @@ pub struct Heredoc {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the instructions' own names")]
 pub enum Kind {
-    From { image: Text, alias: Option<Name>, as_keyword: Option<Name> },
+    From {
+        image: Text,
+        alias: Option<Name>,
+        as_keyword: Option<Name>,
+    },
     Run(Command),
     Cmd(Command),
     Entrypoint(Command),
     Shell(Vec<Text>),
-    Env { pairs: Vec<Pair>, legacy: bool },
-    Label { pairs: Vec<Pair>, legacy: bool },
+    Env {
+        pairs: Vec<Pair>,
+        legacy: bool,
+    },
+    Label {
+        pairs: Vec<Pair>,
+        legacy: bool,
+    },
     Arg(Vec<Pair>),
-    Copy { sources: Vec<Source>, dest: Text, json: bool },
-    Add { sources: Vec<Source>, dest: Text, json: bool },
+    Copy {
+        sources: Vec<Source>,
+        dest: Text,
+        json: bool,
+    },
+    Add {
+        sources: Vec<Source>,
+        dest: Text,
+        json: bool,
+    },
     Workdir(Text),
     User(Text),
-    Volume { paths: Vec<Text>, json: bool },
+    Volume {
+        paths: Vec<Text>,
+        json: bool,
+    },
     Expose(Vec<Text>),
     StopSignal(Text),
     /// `None` for `HEALTHCHECK NONE`.
