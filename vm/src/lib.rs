@@ -6,4 +6,5 @@
 //! * Prints nothing: what happens is told as events.
 //! * An inode of the store is never writable by a build.
 
+pub mod archive;
 pub mod fs;
