@@ -32,17 +32,12 @@ pub fn parse(source: &str) -> Parsed {
 pub fn parse_instruction(text: &str, escape: char) -> (Option<Instruction>, Vec<SyntaxError>) {
     let mut parser = Parser::new(text, escape);
     if text.len() > u32::MAX as usize {
-        return (
-            None,
-            vec![codes::file_too_large(text.len(), u32::MAX as usize)],
-        );
+        return (None, vec![codes::file_too_large(text.len(), u32::MAX as usize)]);
     }
     parser.items(Lines::new(text));
     let count = parser.instructions().count();
     if count != 1 && parser.errors.is_empty() {
-        parser
-            .errors
-            .push(codes::not_one_trigger(count, span(0, text.len())));
+        parser.errors.push(codes::not_one_trigger(count, span(0, text.len())));
     }
     let first = parser.items.into_iter().find_map(|item| match item {
         Item::Instruction(instruction) => Some(*instruction),
@@ -53,14 +48,8 @@ pub fn parse_instruction(text: &str, escape: char) -> (Option<Instruction>, Vec<
 
 fn parse_within(source: &str, limit: usize) -> Parsed {
     if source.len() > limit {
-        let tree = Dockerfile {
-            escape: '\\',
-            ..Dockerfile::default()
-        };
-        return Parsed {
-            tree,
-            errors: vec![codes::file_too_large(source.len(), limit)],
-        };
+        let tree = Dockerfile { escape: '\\', ..Dockerfile::default() };
+        return Parsed { tree, errors: vec![codes::file_too_large(source.len(), limit)] };
     }
     let mut lines = Lines::new(source);
     let directives = Directives::read(&mut lines);
@@ -68,28 +57,15 @@ fn parse_within(source: &str, limit: usize) -> Parsed {
     parser.errors = directives.errors;
     parser.items(lines);
     if parser.instructions().next().is_none() && parser.errors.is_empty() {
-        parser
-            .errors
-            .push(codes::no_instructions(span(0, source.len())));
+        parser.errors.push(codes::no_instructions(span(0, source.len())));
     }
     for line in physical::too_long(source) {
         let length = line.end - line.start;
-        parser.errors.push(codes::line_too_long(
-            length,
-            physical::MAX_LINE,
-            line.span(),
-        ));
+        parser.errors.push(codes::line_too_long(length, physical::MAX_LINE, line.span()));
     }
     parser.errors.sort_by_key(|error| error.span.start);
-    let tree = Dockerfile {
-        escape: parser.escape,
-        directives: directives.found,
-        items: parser.items,
-    };
-    Parsed {
-        tree,
-        errors: parser.errors,
-    }
+    let tree = Dockerfile { escape: parser.escape, directives: directives.found, items: parser.items };
+    Parsed { tree, errors: parser.errors }
 }
 
 struct Parser {
@@ -142,11 +118,7 @@ impl Parser {
             self.errors.push(codes::nothing_continued(at));
             return Item::Error(at);
         }
-        let Lexed {
-            tokens,
-            openers,
-            mut errors,
-        } = lexer::tokens(&line, self.escape);
+        let Lexed { tokens, openers, mut errors } = lexer::tokens(&line, self.escape);
         let parsed = self.grammar.parse(&line, &mut errors, tokens);
         let Ok(mut instruction) = parsed else {
             // Every line begins with a keyword token and the grammar recovers
@@ -176,10 +148,8 @@ impl Parser {
             && error.help.is_none()
             && matches!(self.items.last(), Some(Item::Instruction(_)))
         {
-            error.help = Some(format!(
-                "if this belongs to the instruction above, end the line before it with {}",
-                self.escape
-            ));
+            error.help =
+                Some(format!("if this belongs to the instruction above, end the line before it with {}", self.escape));
         }
         self.errors.append(&mut errors);
         Item::Instruction(Box::new(instruction))
@@ -198,9 +168,7 @@ impl Parser {
         }
         let openers = lexer::openers(line.as_str());
         let mut ahead = *lines;
-        let terminated = openers
-            .iter()
-            .all(|opener| heredoc::read(&mut ahead, line, opener.clone()).1.is_none());
+        let terminated = openers.iter().all(|opener| heredoc::read(&mut ahead, line, opener.clone()).1.is_none());
         self.gave_up = !terminated;
         if terminated { openers } else { Vec::new() }
     }

@@ -65,11 +65,7 @@ impl Iterator for Lines<'_> {
             None => (rest, rest.len()),
         };
         self.position = start + length;
-        Some(PhysicalLine {
-            start,
-            end: start + line.trim_end_matches('\r').len(),
-            next: self.position,
-        })
+        Some(PhysicalLine { start, end: start + line.trim_end_matches('\r').len(), next: self.position })
     }
 }
 
