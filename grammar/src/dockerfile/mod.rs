@@ -23,6 +23,7 @@ mod logical;
 mod nodes;
 mod parse;
 mod physical;
+mod text;
 mod tree;
 
 lalrpop_util::lalrpop_mod!(
