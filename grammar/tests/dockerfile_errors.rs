@@ -126,7 +126,7 @@ fn unterminated_heredoc() {
               11..14 heredoc "A" ""@19..19 end 19..20
               15..18 heredoc "B" " B\n"@21..24 end 24..24
             D0008 15..18 "<<B": unterminated heredoc B
-                  help: end it with a line that holds `B` and nothing else
+                  help: there is a line with `B` and blanks around it: remove the blanks (`<<-` allows tabs before it)
         "#]],
     );
 }

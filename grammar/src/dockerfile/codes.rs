@@ -89,9 +89,17 @@ pub(super) fn nothing_continued(span: Span) -> SyntaxError {
     )
 }
 
-pub(super) fn unterminated_heredoc(name: &str, span: Span) -> SyntaxError {
+pub(super) fn unterminated_heredoc(name: &str, indented: bool, span: Span) -> SyntaxError {
+    let found = error("D0008", span, format!("unterminated heredoc {name}"));
+    if indented {
+        let help = format!(
+            "there is a line with `{name}` and blanks around it: remove the blanks \
+             (`<<-` allows tabs before it)"
+        );
+        return with_help(found, help);
+    }
     with_help(
-        error("D0008", span, format!("unterminated heredoc {name}")),
+        found,
         format!("end it with a line that holds `{name}` and nothing else"),
     )
 }

@@ -30,8 +30,7 @@ pub(crate) fn dump(source: &str) -> String {
     out
 }
 
-/// Writes errors, one per line, help on a line of its own.
-pub(crate) fn errors_lines(source: &str, errors: &[SyntaxError]) -> String {
+fn errors_lines(source: &str, errors: &[SyntaxError]) -> String {
     let mut out = String::new();
     for error in errors {
         let _ = writeln!(
