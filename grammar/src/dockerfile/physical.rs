@@ -73,7 +73,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-/// A span from offsets that [`super::parse`] has checked to fit.
+/// A span from offsets that [`super::parse()`] has checked to fit.
 pub(super) fn span(start: usize, end: usize) -> Span {
     let fit = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
     Span::new(fit(start), fit(end))
