@@ -18,6 +18,7 @@ pub(super) fn read(lines: &mut Lines<'_>, line: &LogicalLine<'_>, opener: Opener
     let source = lines.source();
     let mut end = start;
     let mut terminator = None;
+    let mut indented = false;
     while let Some(next) = lines.next() {
         let text = lines.text(next);
         let text = if strip_tabs { text.trim_start_matches('\t') } else { text };
@@ -25,6 +26,7 @@ pub(super) fn read(lines: &mut Lines<'_>, line: &LogicalLine<'_>, opener: Opener
             terminator = Some(next.span());
             break;
         }
+        indented |= text.trim() == name;
         end = next.next;
     }
     let raw = source.get(start..end).unwrap_or_default();
@@ -34,7 +36,13 @@ pub(super) fn read(lines: &mut Lines<'_>, line: &LogicalLine<'_>, opener: Opener
         raw.to_owned()
     };
     let opener = line.span(range);
+<<<<<<< HEAD
     let error = terminator.is_none().then(|| codes::unterminated_heredoc(&name, opener));
+=======
+    let error = terminator
+        .is_none()
+        .then(|| codes::unterminated_heredoc(&name, indented, opener));
+>>>>>>> grammar
     let heredoc = Heredoc {
         opener,
         name,
