@@ -75,10 +75,7 @@ pub(super) fn unterminated_heredoc(name: &str, indented: bool, span: Span) -> Sy
         );
         return with_help(found, help);
     }
-    with_help(
-        found,
-        format!("end it with a line that holds `{name}` and nothing else"),
-    )
+    with_help(found, format!("end it with a line that holds `{name}` and nothing else"))
 }
 
 pub(super) fn heredoc_destination(keyword: Keyword, span: Span) -> SyntaxError {
@@ -175,30 +172,15 @@ pub(super) fn no_health_command(span: Span) -> SyntaxError {
 }
 
 pub(super) fn chained_onbuild(span: Span) -> SyntaxError {
-    error(
-        "D0023",
-        span,
-        "chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
-    )
+    error("D0023", span, "chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
 }
 
 pub(super) fn forbidden_trigger(keyword: Keyword, span: Span) -> Option<SyntaxError> {
-<<<<<<< HEAD
-    match keyword {
-        Keyword::Onbuild => Some(error("D0023", span, "chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")),
-        Keyword::From | Keyword::Maintainer => {
-            let message = format!("{} isn't allowed as an ONBUILD trigger", keyword.name());
-            Some(error("D0024", span, message))
-        }
-        _ => None,
-    }
-=======
     let forbidden = matches!(keyword, Keyword::From | Keyword::Maintainer);
     forbidden.then(|| {
         let message = format!("{} isn't allowed as an ONBUILD trigger", keyword.name());
         error("D0024", span, message)
     })
->>>>>>> grammar
 }
 
 pub(super) fn not_one_trigger(count: usize, span: Span) -> SyntaxError {

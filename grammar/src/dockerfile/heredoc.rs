@@ -36,13 +36,7 @@ pub(super) fn read(lines: &mut Lines<'_>, line: &LogicalLine<'_>, opener: Opener
         raw.to_owned()
     };
     let opener = line.span(range);
-<<<<<<< HEAD
-    let error = terminator.is_none().then(|| codes::unterminated_heredoc(&name, opener));
-=======
-    let error = terminator
-        .is_none()
-        .then(|| codes::unterminated_heredoc(&name, indented, opener));
->>>>>>> grammar
+    let error = terminator.is_none().then(|| codes::unterminated_heredoc(&name, indented, opener));
     let heredoc = Heredoc {
         opener,
         name,

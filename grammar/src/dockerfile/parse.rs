@@ -60,17 +60,8 @@ fn parse_within(source: &str, limit: usize) -> Parsed {
         parser.errors.push(codes::no_instructions(span(0, source.len())));
     }
     for line in physical::too_long(source) {
-<<<<<<< HEAD
-        let length = line.end - line.start;
-        parser.errors.push(codes::line_too_long(length, physical::MAX_LINE, line.span()));
-=======
         let length = line.next - line.start - physical::feed(source, line);
-        parser.errors.push(codes::line_too_long(
-            length,
-            physical::MAX_LINE,
-            line.span(),
-        ));
->>>>>>> grammar
+        parser.errors.push(codes::line_too_long(length, physical::MAX_LINE, line.span()));
     }
     parser.errors.sort_by_key(|error| error.span.start);
     let tree = Dockerfile { escape: parser.escape, directives: directives.found, items: parser.items };
@@ -126,10 +117,7 @@ impl Parser {
         if line.len() == 0 {
             self.errors.push(codes::nothing_continued(at));
             // With the comments that were skipped in search of a continuation.
-            let all = lines
-                .source()
-                .get(first.start..lines.here())
-                .unwrap_or_default();
+            let all = lines.source().get(first.start..lines.here()).unwrap_or_default();
             let length = all.trim_end_matches(['\r', '\n']).len();
             return Item::Error(span(first.start, first.start + length));
         }
@@ -227,10 +215,7 @@ mod tests {
         let codes: Vec<&str> = parsed.errors.iter().map(|e| e.code).collect();
         assert_eq!(codes, ["D0002", "D0006"]);
         let message = &parsed.errors[0].message;
-        assert!(
-            message.contains("65535") && message.contains("65536"),
-            "{message}"
-        );
+        assert!(message.contains("65535") && message.contains("65536"), "{message}");
         assert_eq!(parsed.errors[0].span.range(), 7..7 + 65_536);
 
         // The carriage return counts, as it does in BuildKit.

@@ -82,9 +82,6 @@ pub(super) fn too_long(source: &str) -> impl Iterator<Item = PhysicalLine> {
 
 /// The length of the line feed that ends a line: the last line may have none.
 pub(super) fn feed(source: &str, line: PhysicalLine) -> usize {
-    let last = line
-        .next
-        .checked_sub(1)
-        .and_then(|at| source.as_bytes().get(at));
+    let last = line.next.checked_sub(1).and_then(|at| source.as_bytes().get(at));
     usize::from(last == Some(&b'\n'))
 }

@@ -10,10 +10,7 @@ impl Text {
     /// Empty if the range is out of bounds or splits a character.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
-        let mut part = Self {
-            span: self.source_span(range.start, range.end),
-            ..Self::default()
-        };
+        let mut part = Self { span: self.source_span(range.start, range.end), ..Self::default() };
         self.append(range, &mut part);
         if part.map.is_empty() {
             part.map.push((0, part.span.start));
@@ -53,10 +50,7 @@ impl Flag {
         if !value.text.contains(['\'', '"', '\\']) {
             return Some(value.clone());
         }
-        let mut plain = Text {
-            span: value.span,
-            ..Text::default()
-        };
+        let mut plain = Text { span: value.span, ..Text::default() };
         let mut quote = None;
         let mut kept = 0;
         let mut characters = value.text.char_indices();
@@ -127,10 +121,7 @@ mod tests {
         let part = run.rest.slice(1..5);
         assert_eq!((part.text.as_str(), part.span.range()), ("bcde", 5..13));
         for (i, byte) in part.text.bytes().enumerate() {
-            assert_eq!(
-                source.as_bytes()[part.source_span(i, i + 1).range().start],
-                byte
-            );
+            assert_eq!(source.as_bytes()[part.source_span(i, i + 1).range().start], byte);
         }
         assert_eq!(run.rest.slice(3..3).text, "");
         assert_eq!(run.rest.slice(4..40).text, "");

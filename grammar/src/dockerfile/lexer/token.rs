@@ -70,9 +70,7 @@ pub(in crate::dockerfile) fn tokens(line: &LogicalLine<'_>, escape: char) -> Lex
         // text's to choose.
         let (next, length) = Keyword::read(line.slice(at..line.len()));
         if next == Keyword::Onbuild {
-            lexed
-                .errors
-                .push(codes::chained_onbuild(line.span(at..at + length)));
+            lexed.errors.push(codes::chained_onbuild(line.span(at..at + length)));
             lexed.openers = shell::openers(line.as_str());
             lexed.push(at..line.len(), Token::Mistake);
             return lexed;
