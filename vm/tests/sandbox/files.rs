@@ -6,8 +6,7 @@ use rbc_vm::exec::{ExitStatus, SandboxSource};
 
 use crate::harness::{mount, names, sandbox};
 
-#[test]
-fn lower_files_are_untouched_whatever_happens_above() {
+pub(crate) fn lower_files_are_untouched_whatever_happens_above() {
     let Some(bx) = sandbox() else { return };
     let file = bx.lower().join("etc/base");
     let stamp = |path: &std::path::Path| {
@@ -35,8 +34,7 @@ fn lower_files_are_untouched_whatever_happens_above() {
     }
 }
 
-#[test]
-fn the_upper_holds_what_changed() {
+pub(crate) fn the_upper_holds_what_changed() {
     let Some(bx) = sandbox() else { return };
     let ran = bx.run(&bx.spec("echo x > /new; rm /etc/base; mkdir /dir; chmod 2750 /dir"));
     assert_eq!(ran.status, ExitStatus::Code(0), "{ran:?}");
@@ -52,8 +50,7 @@ fn the_upper_holds_what_changed() {
     assert_eq!(mode("etc/base") & libc::S_IFMT, libc::S_IFCHR);
 }
 
-#[test]
-fn binds_read_only_and_writable() {
+pub(crate) fn binds_read_only_and_writable() {
     let Some(bx) = sandbox() else { return };
     let host = bx.fresh("host");
     std::fs::write(host.join("f"), "host\n").expect("file");
@@ -69,8 +66,7 @@ fn binds_read_only_and_writable() {
     assert_eq!(names(&host), ["f", "g"]);
 }
 
-#[test]
-fn a_file_can_be_bound_over_a_file() {
+pub(crate) fn a_file_can_be_bound_over_a_file() {
     let Some(bx) = sandbox() else { return };
     let host = bx.fresh("host").join("hosts");
     std::fs::write(&host, "1.2.3.4 there\n").expect("file");
@@ -80,8 +76,7 @@ fn a_file_can_be_bound_over_a_file() {
     assert_eq!(names(&spec.upper), Vec::<String>::new());
 }
 
-#[test]
-fn views_of_other_stages() {
+pub(crate) fn views_of_other_stages() {
     let Some(bx) = sandbox() else { return };
     let (top, bottom) = (bx.fresh("top"), bx.fresh("bottom"));
     std::fs::create_dir_all(bottom.join("d/e")).expect("directory");
@@ -96,14 +91,34 @@ fn views_of_other_stages() {
     };
 
     for (subdir, lowers, script, expected) in [
-        ("", vec![&top, &bottom], "cat /mnt/d/e/f /mnt/d/only", "above\nonly\n"),
-        ("d", vec![&top, &bottom], "cat /mnt/e/f /mnt/only", "above\nonly\n"),
-        ("d", vec![&bottom], "cat /mnt/e/f /mnt/only", "below\nonly\n"),
+        (
+            "",
+            vec![&top, &bottom],
+            "cat /mnt/d/e/f /mnt/d/only",
+            "above\nonly\n",
+        ),
+        (
+            "d",
+            vec![&top, &bottom],
+            "cat /mnt/e/f /mnt/only",
+            "above\nonly\n",
+        ),
+        (
+            "d",
+            vec![&bottom],
+            "cat /mnt/e/f /mnt/only",
+            "below\nonly\n",
+        ),
         ("", vec![&bottom], "cat /mnt/d/e/f", "below\n"),
     ] {
         let mut spec = bx.spec(script);
         spec.mounts = vec![mount("/mnt", view(subdir, &lowers), true)];
-        assert_eq!(bx.output_of(&spec), expected, "{subdir} of {}", lowers.len());
+        assert_eq!(
+            bx.output_of(&spec),
+            expected,
+            "{subdir} of {}",
+            lowers.len()
+        );
         spec = bx.spec("touch /mnt/x 2>/dev/null || echo refused");
         spec.mounts = vec![mount("/mnt", view(subdir, &lowers), true)];
         assert_eq!(bx.output_of(&spec), "refused\n");
@@ -127,12 +142,12 @@ fn views_of_other_stages() {
     );
 }
 
-#[test]
-fn temporary_file_systems_and_mounts_inside_them() {
+pub(crate) fn temporary_file_systems_and_mounts_inside_them() {
     let Some(bx) = sandbox() else { return };
     let host = bx.fresh("host");
     std::fs::write(host.join("f"), "host\n").expect("file");
-    let mut spec = bx.spec("df -k /mnt | tail -n 1 | { read a b c; echo $b; }; cat /mnt/a/b/f; touch /mnt/x");
+    let mut spec =
+        bx.spec("df -k /mnt | tail -n 1 | { read a b c; echo $b; }; cat /mnt/a/b/f; touch /mnt/x");
     std::os::unix::fs::symlink("busybox", bx.lower().join("bin/tail")).expect("applet");
     let tmpfs = SandboxSource::Tmpfs {
         size: Some(2 << 20),
@@ -146,8 +161,7 @@ fn temporary_file_systems_and_mounts_inside_them() {
     assert_eq!(names(&spec.upper), Vec::<String>::new());
 }
 
-#[test]
-fn secrets_are_read_by_their_owner_and_never_reach_the_upper() {
+pub(crate) fn secrets_are_read_by_their_owner_and_never_reach_the_upper() {
     let Some(bx) = sandbox() else { return };
     std::fs::write(bx.lower().join("etc/token"), "").expect("mount point");
     let mut spec = bx.spec("cat /etc/token; stat -c '%a %u %g' /etc/token; (echo x > /etc/token) 2>/dev/null || echo refused");
@@ -163,8 +177,7 @@ fn secrets_are_read_by_their_owner_and_never_reach_the_upper() {
     assert_eq!(names(&spec.root), Vec::<String>::new());
 }
 
-#[test]
-fn a_large_secret_arrives_whole() {
+pub(crate) fn a_large_secret_arrives_whole() {
     let Some(bx) = sandbox() else { return };
     std::fs::write(bx.lower().join("etc/token"), "").expect("mount point");
     let mut spec = bx.spec("wc -c < /etc/token");
@@ -178,8 +191,7 @@ fn a_large_secret_arrives_whole() {
     assert_eq!(bx.output_of(&spec), "500000\n");
 }
 
-#[test]
-fn a_hundred_layers_with_odd_names() {
+pub(crate) fn a_hundred_layers_with_odd_names() {
     let Some(bx) = sandbox() else { return };
     let mut spec = bx.spec("ls /d | wc -l; cat /d/f-99");
     for number in 0..100 {
@@ -192,8 +204,7 @@ fn a_hundred_layers_with_odd_names() {
     assert_eq!(bx.output_of(&spec), "101\nx\n");
 }
 
-#[test]
-fn a_missing_layer_is_named() {
+pub(crate) fn a_missing_layer_is_named() {
     let Some(bx) = sandbox() else { return };
     let mut spec = bx.spec("true");
     spec.lowers.push("/no/such/layer".into());
@@ -201,15 +212,33 @@ fn a_missing_layer_is_named() {
     assert!(error.contains("/no/such/layer"), "{error}");
 }
 
-#[test]
-fn devices() {
+pub(crate) fn mount_points_that_the_image_lacks_stay_out_of_it() {
+    let Some(bx) = sandbox() else { return };
+    for name in ["proc", "sys", "dev"] {
+        std::fs::remove_dir(bx.lower().join(name)).expect("directory");
+    }
+    let host = bx.fresh("host").join("f");
+    std::fs::write(&host, "host\n").expect("file");
+    let mut spec = bx.spec("cat /opt/a/file /etc/fresh; touch /opt/a/mine; test -d /proc/self && test -c /dev/null && echo all");
+    spec.mounts = vec![
+        mount("/opt/a/file", SandboxSource::Bind(host.clone()), true),
+        mount("/etc/fresh", SandboxSource::Bind(host), true),
+    ];
+    assert_eq!(bx.output_of(&spec), "host\nhost\nall\n");
+    assert_eq!(names(&spec.upper), ["opt"]);
+    assert_eq!(names(&spec.upper.join("opt/a")), ["mine"]);
+    assert_eq!(names(&spec.root), Vec::<String>::new());
+}
+
+pub(crate) fn devices() {
     let Some(bx) = sandbox() else { return };
     assert_eq!(
         bx.output("echo $(ls /dev); echo x > /dev/null; head -c 2 /dev/zero | od -An -tx1; readlink /dev/stdin; test -c /dev/ptmx && echo pty"),
         "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero\n \
          00 00\n/proc/self/fd/0\npty\n"
     );
-    let mut spec = bx.spec("df -k /dev/shm | grep shm | { read a b c; echo $b; }; stat -c %a /dev/shm");
+    let mut spec =
+        bx.spec("df -k /dev/shm | grep shm | { read a b c; echo $b; }; stat -c %a /dev/shm");
     spec.shm_size = 20 << 20;
     assert_eq!(bx.output_of(&spec), "20480\n1777\n");
 }

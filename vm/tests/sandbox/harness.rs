@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rbc_vm::exec::{
-    CancelToken, ExecError, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec,
-    Spawner, Stream,
+    CancelToken, ExecError, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec, Spawner,
+    Stream,
 };
 
 /// A temporary directory with a busybox root and a warm helper.
@@ -47,10 +47,13 @@ pub(crate) fn token() -> CancelToken {
     CancelToken::new().expect("eventfd")
 }
 
-/// A command that runs one ignored test of this program, on its main thread.
-pub(crate) fn this_program(test: &str) -> Command {
+/// The first argument that makes this program run a body.
+pub(crate) const BODY_ARG: &str = "__body";
+
+/// A command that runs one body of this program, on its main thread.
+pub(crate) fn this_program(body: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("own path"));
-    command.args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.args([BODY_ARG, body]);
     command
 }
 
@@ -65,14 +68,15 @@ impl Box {
         for applet in [
             "sh", "cat", "ls", "id", "env", "hostname", "echo", "true", "sleep", "mount", "ip",
             "wc", "stat", "chmod", "rm", "mv", "touch", "mkdir", "mknod", "df", "grep", "kill",
-            "head", "yes", "chown", "readlink", "ps", "test", "od", "setsid", "seq", "dd", "unshare",
+            "head", "yes", "chown", "readlink", "ps", "test", "od", "setsid", "seq", "dd",
+            "unshare",
         ] {
             std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).expect("applet");
         }
         std::fs::write(root.join("etc/base"), "from the base\n").expect("file");
         Self {
             dir,
-            spawner: Spawner::start_with(&mut this_program("helper_entry")).expect("helper"),
+            spawner: Spawner::start().expect("helper"),
             runs: AtomicU32::new(0),
         }
     }
@@ -101,7 +105,9 @@ impl Box {
             work: run.join("wk"),
             root: run.join("root"),
             mounts: Vec::new(),
-            args: ["/bin/sh", "-c", script].map(|a| a.as_bytes().to_vec()).into(),
+            args: ["/bin/sh", "-c", script]
+                .map(|a| a.as_bytes().to_vec())
+                .into(),
             env: vec![b"PATH=/bin".to_vec()],
             cwd: "/".into(),
             uid: 0,

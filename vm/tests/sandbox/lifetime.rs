@@ -15,9 +15,8 @@ use crate::harness::{Box, mount, sandbox, this_program, token};
 /// A sandbox whose processes (one of them in the background, in a session of
 /// its own) hold the FIFO `dir/alive` until they are dead.
 fn lingering(bx: &Box, dir: &Path) -> SandboxSpec {
-    let mut spec = bx.spec(
-        "exec 3> /mnt/alive; setsid sleep 1000 & echo started; echo started >&3; sleep 1000",
-    );
+    let mut spec = bx
+        .spec("exec 3> /mnt/alive; setsid sleep 1000 & echo started; echo started >&3; sleep 1000");
     spec.mounts = vec![mount("/mnt", SandboxSource::Bind(dir.to_owned()), false)];
     spec
 }
@@ -32,16 +31,14 @@ fn wait_until_dead(mut fifo: impl Read) {
     fifo.read_to_end(&mut rest).expect("end of file");
 }
 
-#[test]
-fn what_is_left_in_the_background_is_killed() {
+pub(crate) fn what_is_left_in_the_background_is_killed() {
     let Some(bx) = sandbox() else { return };
     let ran = bx.run(&bx.spec("setsid sleep 1000 & (sleep 1000 &) ; echo done"));
     assert_eq!(ran.status, ExitStatus::Code(0));
     assert_eq!(ran.stdout, "done\n");
 }
 
-#[test]
-fn cancelling_kills_everything() {
+pub(crate) fn cancelling_kills_everything() {
     let Some(bx) = sandbox() else { return };
     let dir = bx.fresh("fifo");
     make_fifo(&dir);
@@ -57,8 +54,7 @@ fn cancelling_kills_everything() {
     assert!(matches!(again, Err(ExecError::Cancelled)), "{again:?}");
 }
 
-#[test]
-fn the_helper_survives_a_cancelled_run() {
+pub(crate) fn the_helper_survives_a_cancelled_run() {
     let Some(bx) = sandbox() else { return };
     let cancel = token();
     let spec = bx.spec("echo started; sleep 1000");
@@ -67,8 +63,7 @@ fn the_helper_survives_a_cancelled_run() {
     assert_eq!(bx.output("echo fine"), "fine\n");
 }
 
-#[test]
-fn killing_the_helper_kills_its_sandboxes_and_is_told() {
+pub(crate) fn killing_the_helper_kills_its_sandboxes_and_is_told() {
     let Some(bx) = sandbox() else { return };
     let dir = bx.fresh("fifo");
     make_fifo(&dir);
@@ -94,9 +89,7 @@ fn killing_the_helper_kills_its_sandboxes_and_is_told() {
 }
 
 /// Not a test: a program in the middle of a run, to be killed.
-#[test]
-#[ignore = "the process that a test kills"]
-fn a_program_that_runs_a_sandbox() {
+pub(crate) fn a_program_that_runs_a_sandbox() {
     let Some(dir) = std::env::var_os("SANDBOX_TEST_DIR") else {
         return;
     };
@@ -105,8 +98,7 @@ fn a_program_that_runs_a_sandbox() {
     let _ = bx.spawner.run(&spec, |_, _| {}, &token());
 }
 
-#[test]
-fn killing_the_program_kills_its_sandboxes() {
+pub(crate) fn killing_the_program_kills_its_sandboxes() {
     let Some(bx) = sandbox() else { return };
     let dir = bx.fresh("fifo");
     make_fifo(&dir);
@@ -125,8 +117,7 @@ fn killing_the_program_kills_its_sandboxes() {
     wait_until_dead(fifo);
 }
 
-#[test]
-fn many_at_the_same_time() {
+pub(crate) fn many_at_the_same_time() {
     let Some(bx) = sandbox() else { return };
     let bx = &bx;
     std::thread::scope(|scope| {
@@ -145,8 +136,7 @@ fn many_at_the_same_time() {
     });
 }
 
-#[test]
-fn a_run_leaves_no_mount_behind() {
+pub(crate) fn a_run_leaves_no_mount_behind() {
     let Some(bx) = sandbox() else { return };
     let spec = bx.spec("true");
     bx.run(&spec);

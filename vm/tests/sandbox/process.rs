@@ -4,8 +4,7 @@ use rbc_vm::exec::ExitStatus;
 
 use crate::harness::sandbox;
 
-#[test]
-fn the_exit_code_and_both_streams_come_back() {
+pub(crate) fn the_exit_code_and_both_streams_come_back() {
     let Some(bx) = sandbox() else { return };
     let ran = bx.run(&bx.spec("echo out; echo err >&2; exit 42"));
     assert_eq!(ran.status, ExitStatus::Code(42));
@@ -13,16 +12,14 @@ fn the_exit_code_and_both_streams_come_back() {
     assert_eq!(ran.stderr, "err\n");
 }
 
-#[test]
-fn much_output_arrives_whole() {
+pub(crate) fn much_output_arrives_whole() {
     let Some(bx) = sandbox() else { return };
     let ran = bx.run(&bx.spec("yes 0123456789 | head -c 1000000; seq 1 20000 >&2"));
     assert_eq!(ran.stdout.len(), 1_000_000);
     assert_eq!(ran.stderr.lines().last(), Some("20000"));
 }
 
-#[test]
-fn the_environment_is_the_spec_and_nothing_else() {
+pub(crate) fn the_environment_is_the_spec_and_nothing_else() {
     let Some(bx) = sandbox() else { return };
     let mut spec = bx.spec("");
     spec.args = vec![b"env".to_vec()];
@@ -30,14 +27,12 @@ fn the_environment_is_the_spec_and_nothing_else() {
     assert_eq!(bx.output_of(&spec), "PATH=/nowhere:/bin\nA=b c\n");
 }
 
-#[test]
-fn standard_input_is_empty() {
+pub(crate) fn standard_input_is_empty() {
     let Some(bx) = sandbox() else { return };
     assert_eq!(bx.output("cat | wc -c"), "0\n");
 }
 
-#[test]
-fn ids_directory_host_name_and_umask() {
+pub(crate) fn ids_directory_host_name_and_umask() {
     let Some(bx) = sandbox() else { return };
     let mut spec = bx.spec("id -u; id -g; id -G; pwd; hostname; umask");
     (spec.uid, spec.gid, spec.groups) = (1000, 50, vec![50, 60]);
@@ -46,14 +41,15 @@ fn ids_directory_host_name_and_umask() {
     assert_eq!(bx.output_of(&spec), "1000\n50\n50 60\n/tmp\na-host\n0022\n");
 }
 
-#[test]
-fn the_command_is_process_one() {
+pub(crate) fn the_command_is_process_one() {
     let Some(bx) = sandbox() else { return };
-    assert_eq!(bx.output("echo $$; ls -d /proc/[0-9]* | wc -l"), "1\n3\n");
+    assert_eq!(
+        bx.output("echo $$; set -- /proc/[0-9]*; echo $*"),
+        "1\n/proc/1\n"
+    );
 }
 
-#[test]
-fn resource_limits() {
+pub(crate) fn resource_limits() {
     let Some(bx) = sandbox() else { return };
     let mut spec = bx.spec("ulimit -n; ulimit -Hn; ulimit -u; ulimit -c");
     spec.ulimits = vec![("nofile".into(), 512, 1024), ("nproc".into(), 300, 300)];
@@ -64,8 +60,7 @@ fn resource_limits() {
     assert!(error.contains("bogus"), "{error}");
 }
 
-#[test]
-fn a_program_that_is_not_there() {
+pub(crate) fn a_program_that_is_not_there() {
     let Some(bx) = sandbox() else { return };
     let mut spec = bx.spec("");
     spec.args = vec![b"no-such-program".to_vec()];
@@ -83,8 +78,7 @@ fn a_program_that_is_not_there() {
     assert!(ran.stderr.contains("/no/such/prog"), "{ran:?}");
 }
 
-#[test]
-fn a_program_that_may_not_be_executed() {
+pub(crate) fn a_program_that_may_not_be_executed() {
     let Some(bx) = sandbox() else { return };
     for path in ["/etc/base", "/etc"] {
         let mut spec = bx.spec("");
@@ -95,16 +89,14 @@ fn a_program_that_may_not_be_executed() {
     }
 }
 
-#[test]
-fn a_signal_that_kills_the_command_is_told() {
+pub(crate) fn a_signal_that_kills_the_command_is_told() {
     let Some(bx) = sandbox() else { return };
     // Process 1 is immune to its own signals, so its child dies and it says so.
     let ran = bx.run(&bx.spec("sh -c 'kill -9 $$'; echo $?"));
     assert_eq!(ran.stdout, "137\n");
 }
 
-#[test]
-fn broken_pipes_end_writers() {
+pub(crate) fn broken_pipes_end_writers() {
     let Some(bx) = sandbox() else { return };
     assert_eq!(bx.output("yes | head -n 1"), "y\n");
 }

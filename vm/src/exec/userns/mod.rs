@@ -105,8 +105,7 @@ fn enter() -> Result<IdMap, Failure> {
     };
     drop(go_end);
     drop(answer_end);
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-        .map_err(Failure::at("unshare"))?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(Failure::at("unshare"))?;
     // Closing it is the word to go on.
     drop(go);
     let refusal = hear(&answer);
