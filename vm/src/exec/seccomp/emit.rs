@@ -46,7 +46,12 @@ pub(super) const OFFSET_ARCH: u32 = 4;
 pub(super) const OFFSET_ARGUMENT: u32 = 16;
 
 fn statement(code: u16, k: u32) -> Instruction {
-    Instruction { code, jt: 0, jf: 0, k }
+    Instruction {
+        code,
+        jt: 0,
+        jf: 0,
+        k,
+    }
 }
 
 fn errno(number: u16) -> Instruction {
@@ -68,11 +73,24 @@ pub(super) fn program(arches: &[ArchProfile]) -> Vec<Instruction> {
 /// `if (condition) { body }`, where body always returns.
 fn branch(out: &mut Vec<Instruction>, code: u16, k: u32, body: Vec<Instruction>) {
     if let Ok(skip) = u8::try_from(body.len()) {
-        out.push(Instruction { code, jt: 0, jf: skip, k });
+        out.push(Instruction {
+            code,
+            jt: 0,
+            jf: skip,
+            k,
+        });
     } else {
         // A conditional jump reaches 255 instructions, JA any distance.
-        out.push(Instruction { code, jt: 1, jf: 0, k });
-        out.push(statement(JUMP, u32::try_from(body.len()).unwrap_or(u32::MAX)));
+        out.push(Instruction {
+            code,
+            jt: 1,
+            jf: 0,
+            k,
+        });
+        out.push(statement(
+            JUMP,
+            u32::try_from(body.len()).unwrap_or(u32::MAX),
+        ));
     }
     out.extend(body);
 }

@@ -56,7 +56,8 @@ fn by_clone3(flags: libc::c_int) -> io::Result<Cloned> {
     // fork: the child runs on its own copy of this stack. No other thread
     // exists whose locks could be copied while held (documented contract;
     // both callers are single-threaded processes).
-    let ret = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) })?;
+    let ret =
+        check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) })?;
     if ret == 0 {
         return Ok(Cloned::Child);
     }
