@@ -91,7 +91,7 @@ impl Vm {
         let digest = BlobDigest::from_sha256(pin.0);
         let platform = SourcePlatform::new(&platform.os, &platform.architecture, &platform.variant);
         let resolved = match layout {
-            Some(directory) => OciLayout::open(Path::new(directory))?.resolve(Some(digest.as_str()), &platform)?,
+            Some(directory) => OciLayout::parse(&format!("{directory}@{digest}"))?.resolve(&platform)?,
             None => self.registry.resolve(&parse(reference)?.with_digest(digest), &platform)?,
         };
         Ok(resolved)
@@ -105,7 +105,7 @@ impl Vm {
         layer: &LayerDescriptor,
     ) -> Result<Box<dyn Read + Send>, BuildErrorKind> {
         Ok(match layout {
-            Some(directory) => Box::new(OciLayout::open(Path::new(directory))?.open_blob(layer)?),
+            Some(directory) => Box::new(OciLayout::parse(directory)?.open_blob(layer)?),
             None => Box::new(self.registry.open_blob(&parse(reference)?, layer)?),
         })
     }

@@ -16,7 +16,8 @@ mod wanted;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fs::{Patterns, Root};
+use crate::fs::Root;
+use crate::fs::ignore::Patterns;
 use crate::store::{Store, StoreError};
 
 pub(crate) use wanted::Wanted;

@@ -12,7 +12,9 @@ use rustix::io::Errno;
 
 use super::ContextError;
 use super::wanted::{Wanted, is_pattern};
-use crate::fs::{Matched, Name, Patterns, glob_matches};
+use crate::fs::Name;
+use crate::fs::glob;
+use crate::fs::ignore::{Matched, Patterns};
 
 /// Most symbolic links that are followed on the way to one path (Linux's own
 /// limit, `path_resolution(7)`).
@@ -94,7 +96,7 @@ impl Scan<'_> {
             }
             if is_pattern(&text) {
                 for name in self.names(&at)? {
-                    if glob_matches(&component, &name).unwrap_or(false) {
+                    if glob::matches(&component, &name).unwrap_or(false) {
                         let rest = rest.iter().cloned();
                         self.want(at.clone(), std::iter::once(name.to_vec()).map(escape).chain(rest).collect(), links)?;
                     }

@@ -25,14 +25,9 @@ struct Inner {
 impl CancelToken {
     /// Creates a token that is not cancelled.
     pub fn new() -> Result<Self, ExecError> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(ExecError::io("create an eventfd"))?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                cancelled: AtomicBool::new(false),
-                event,
-            }),
-        })
+        let event =
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(ExecError::io("create an eventfd"))?;
+        Ok(Self { inner: Arc::new(Inner { cancelled: AtomicBool::new(false), event }) })
     }
 
     /// Cancels everything that runs under this token, and whatever starts

@@ -48,13 +48,9 @@ pub(super) fn spawn(
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
 ) -> Result<(OwnedFd, OwnedFd), Failure> {
-    let (status, status_end) =
-        pipe_with(PipeFlags::CLOEXEC).map_err(Failure::at("create the status pipe"))?;
-    let mut flags = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP;
+    let (status, status_end) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::at("create the status pipe"))?;
+    let mut flags =
+        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
     if spec.network == Network::None {
         flags |= libc::CLONE_NEWNET;
     }
@@ -62,11 +58,7 @@ pub(super) fn spawn(
         Cloned::Parent(pidfd) => Ok((pidfd, status)),
         Cloned::Child => {
             drop(status);
-            let mut child = Child {
-                shared,
-                spec,
-                status: status_end,
-            };
+            let mut child = Child { shared, spec, status: status_end };
             let code = match child.set_up([stdout, stderr]) {
                 Ok(()) => program::exec(spec),
                 Err(failure) => {
@@ -94,11 +86,8 @@ impl Child<'_> {
         self.standard_streams(outputs)?;
         rustix::process::umask(Mode::empty());
 
-        mount_change(
-            "/",
-            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-        )
-        .map_err(Failure::at("make all mounts private"))?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .map_err(Failure::at("make all mounts private"))?;
         let root = self.build_root()?;
         enter(&root)?;
 
@@ -110,10 +99,8 @@ impl Child<'_> {
         keyring::join_new_session_keyring();
         privileges::set_limits(&spec.ulimits)?;
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
-        rustix::process::chdir(&spec.cwd).map_err(Failure::at(format!(
-            "change to the working directory {}",
-            spec.cwd.display()
-        )))?;
+        rustix::process::chdir(&spec.cwd)
+            .map_err(Failure::at(format!("change to the working directory {}", spec.cwd.display())))?;
 
         let filter = (!spec.insecure).then_some(self.shared.filter.as_slice());
         if privileges::drop_to(spec, filter)?.is_some() {
@@ -130,14 +117,10 @@ impl Child<'_> {
         if stubs::make(spec, &prepared)? {
             lowers.to_mut().push(spec.root.clone());
         }
-        let layers = Layers {
-            lowers: &lowers,
-            upper: Some((&spec.upper, &spec.work)),
-            userxattr: self.shared.userxattr,
-        };
+        let layers =
+            Layers { lowers: &lowers, upper: Some((&spec.upper, &spec.work)), userxattr: self.shared.userxattr };
         let tree = overlay::mount_detached(&layers, &spec.root)?;
-        mounts::attach_at_path(&tree, &spec.root)
-            .map_err(Failure::at(format!("mount {}", spec.root.display())))?;
+        mounts::attach_at_path(&tree, &spec.root).map_err(Failure::at(format!("mount {}", spec.root.display())))?;
         let mut degraded = Vec::new();
         rootfs::mount(&tree, spec, &mut degraded)?;
         mounts::attach(&tree, prepared)?;
@@ -163,10 +146,7 @@ impl Child<'_> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(Failure::at("set the parent death signal"))?;
         let mut fds = [PollFd::new(&self.status, PollFlags::empty())];
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         match poll(&mut fds, Some(&now)) {
             Ok(0) | Err(_) => Ok(()),
             Ok(_) => exit_now(1),

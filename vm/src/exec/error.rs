@@ -55,18 +55,12 @@ impl ExecError {
     where
         io::Error: From<E>,
     {
-        move |source| Self::Io {
-            what,
-            source: source.into(),
-        }
+        move |source| Self::Io { what, source: source.into() }
     }
 }
 
 impl From<Failure> for ExecError {
     fn from(failure: Failure) -> Self {
-        Self::Setup {
-            step: failure.step,
-            source: io::Error::from_raw_os_error(failure.errno),
-        }
+        Self::Setup { step: failure.step, source: io::Error::from_raw_os_error(failure.errno) }
     }
 }

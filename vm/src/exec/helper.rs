@@ -37,12 +37,7 @@ pub fn helper_main() -> ! {
         Err(e) => {
             let _ = rustix::io::write(
                 rustix::stdio::stderr(),
-                format!(
-                    "sandbox helper: {}: {}\n",
-                    e.step,
-                    std::io::Error::from_raw_os_error(e.errno)
-                )
-                .as_bytes(),
+                format!("sandbox helper: {}: {}\n", e.step, std::io::Error::from_raw_os_error(e.errno)).as_bytes(),
             );
             1
         }
@@ -85,8 +80,8 @@ fn serve() -> Result<(), Failure> {
 /// Moves the socket from standard input to where no sandbox inherits it, and
 /// keeps sandboxes from inheriting whatever else the parent let slip through.
 fn take_control() -> Result<OwnedFd, Failure> {
-    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)
-        .map_err(Failure::at("take the control socket"))?;
+    let control =
+        rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(Failure::at("take the control socket"))?;
     descriptors::close_on_exec_from(3);
     let null = rustix::fs::open(
         "/dev/null",
@@ -123,29 +118,14 @@ fn wait(control: &OwnedFd, running: &[Running]) -> Result<(bool, Vec<(bool, bool
 
 /// Starts a sandbox; answers at once if that fails.
 fn start(shared: &Shared, fds: RunFds) -> Option<Running> {
-    let RunFds {
-        socket,
-        stdout,
-        stderr,
-        spec,
-    } = fds;
+    let RunFds { socket, stdout, stderr, spec } = fds;
     let started = wire::read_spec(spec)
         .map_err(Failure::at("read the spec"))
         .and_then(|spec| child::spawn(shared, &spec, stdout.as_fd(), stderr.as_fd()));
     match started {
-        Ok((pidfd, status)) => Some(Running {
-            socket: Some(socket),
-            pidfd,
-            status,
-        }),
+        Ok((pidfd, status)) => Some(Running { socket: Some(socket), pidfd, status }),
         Err(failure) => {
-            answer(
-                &socket,
-                &Reply {
-                    end: Err(failure),
-                    degraded: Vec::new(),
-                },
-            );
+            answer(&socket, &Reply { end: Err(failure), degraded: Vec::new() });
             None
         }
     }
@@ -177,19 +157,13 @@ fn finish(run: &Running) {
                 (None, Some(signal)) => ExitStatus::Signal(signal),
                 (None, None) => ExitStatus::Code(-1),
             }),
-            Ok(None) => Err(Failure {
-                step: "wait for the sandbox".into(),
-                errno: libc::ECHILD,
-            }),
+            Ok(None) => Err(Failure { step: "wait for the sandbox".into(), errno: libc::ECHILD }),
             Err(e) => Err(Failure::at("wait for the sandbox")(e)),
         },
         degraded: Vec::new(),
     };
     if torn {
-        reply.end = Err(Failure {
-            step: "hear from the sandbox".into(),
-            errno: libc::EPROTO,
-        });
+        reply.end = Err(Failure { step: "hear from the sandbox".into(), errno: libc::EPROTO });
     }
     for notice in notices {
         match notice {
@@ -213,11 +187,8 @@ fn notices(status: &OwnedFd) -> (Vec<Notice>, bool) {
         }
         bytes.extend_from_slice(chunk.get(..length).unwrap_or_default());
     }
-    let parsed: Result<Vec<Notice>, _> = bytes
-        .split(|b| *b == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(serde_json::from_slice)
-        .collect();
+    let parsed: Result<Vec<Notice>, _> =
+        bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect();
     match parsed {
         Ok(notices) => (notices, false),
         Err(_) => (Vec::new(), true),

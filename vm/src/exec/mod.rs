@@ -37,9 +37,10 @@ mod sys;
 pub mod userns;
 mod wire;
 
+pub use crate::event::Stream;
 pub use cancel::CancelToken;
 pub use error::ExecError;
 pub use helper::{HELPER_ARG, helper_main};
-pub use spawner::{Spawner, Stream};
+pub use spawner::Spawner;
 pub use spec::{ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
 pub use wire::Degraded;

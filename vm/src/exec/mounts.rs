@@ -7,9 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
-    open_tree, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 
 use super::overlay::{self, Layers};
@@ -31,10 +30,7 @@ impl Prepared<'_> {
 
 /// Makes the trees of all mounts. `spec.root` serves as a passing mount point:
 /// cloning a part of a detached tree needs Linux 6.15, of an attached one 5.2.
-pub(super) fn prepare<'a>(
-    spec: &'a SandboxSpec,
-    userxattr: bool,
-) -> Result<Vec<Prepared<'a>>, Failure> {
+pub(super) fn prepare<'a>(spec: &'a SandboxSpec, userxattr: bool) -> Result<Vec<Prepared<'a>>, Failure> {
     let secrets = Secrets::mount(spec)?;
     let mut prepared = Vec::with_capacity(spec.mounts.len());
     for (index, mount) in spec.mounts.iter().enumerate() {
@@ -43,10 +39,7 @@ pub(super) fn prepare<'a>(
             mount_attr::add_recursive(&tree, mount_attr::RDONLY)
                 .map_err(Failure::at(at("make read-only the mount", &mount.target)))?;
         }
-        prepared.push(Prepared {
-            target: &mount.target,
-            tree,
-        });
+        prepared.push(Prepared { target: &mount.target, tree });
     }
     if let Some(secrets) = secrets {
         drop(secrets);
@@ -63,52 +56,28 @@ fn tree(
     secrets: Option<&Secrets>,
 ) -> Result<OwnedFd, Failure> {
     match &mount.source {
-        SandboxSource::Bind(path) => {
-            clone_tree(CWD, path, true).map_err(Failure::at(at("bind", path)))
-        }
-        SandboxSource::Overlay {
-            lowers,
-            upper: None,
-            subdir,
-        } if lowers.len() == 1 => {
+        SandboxSource::Bind(path) => clone_tree(CWD, path, true).map_err(Failure::at(at("bind", path))),
+        SandboxSource::Overlay { lowers, upper: None, subdir } if lowers.len() == 1 => {
             // An overlay without an upper needs two layers, and one layer with
             // nothing below it to hide is its own merged view.
-            let lower = lowers
-                .first()
-                .map(PathBuf::as_path)
-                .unwrap_or(Path::new(""));
+            let lower = lowers.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
             let top = open_directory(lower)?;
-            let inside = open_in_root(&top, subdir)
-                .map_err(Failure::at(at("mount from the layer", subdir)))?;
-            clone_tree(&inside, Path::new(""), false)
-                .map_err(Failure::at(at("bind the layer", lower)))
+            let inside = open_in_root(&top, subdir).map_err(Failure::at(at("mount from the layer", subdir)))?;
+            clone_tree(&inside, Path::new(""), false).map_err(Failure::at(at("bind the layer", lower)))
         }
-        SandboxSource::Overlay {
-            lowers,
-            upper,
-            subdir,
-        } => {
-            let layers = Layers {
-                lowers,
-                upper: upper
-                    .as_ref()
-                    .map(|(up, work)| (up.as_path(), work.as_path())),
-                userxattr,
-            };
+        SandboxSource::Overlay { lowers, upper, subdir } => {
+            let layers =
+                Layers { lowers, upper: upper.as_ref().map(|(up, work)| (up.as_path(), work.as_path())), userxattr };
             let merged = overlay::mount_detached(&layers, &spec.root)?;
             if subdir.as_os_str().is_empty() {
                 return Ok(merged);
             }
             part_of(&merged, subdir, &spec.root)
         }
-        SandboxSource::Tmpfs { size, mode } => {
-            tmpfs(*size, *mode, MountAttrFlags::MOUNT_ATTR_NOSUID)
-        }
+        SandboxSource::Tmpfs { size, mode } => tmpfs(*size, *mode, MountAttrFlags::MOUNT_ATTR_NOSUID),
         SandboxSource::Secret { .. } => {
-            let secrets = secrets.ok_or_else(|| Failure {
-                step: "find the secrets' mount".into(),
-                errno: libc::ENOENT,
-            })?;
+            let secrets =
+                secrets.ok_or_else(|| Failure { step: "find the secrets' mount".into(), errno: libc::ENOENT })?;
             clone_tree(&secrets.root, Path::new(&Secrets::name(index)), false)
                 .map_err(Failure::at(at("mount the secret", &mount.target)))
         }
@@ -145,18 +114,10 @@ impl Secrets {
         let root = tmpfs(
             None,
             0o700,
-            MountAttrFlags::MOUNT_ATTR_NOSUID
-                | MountAttrFlags::MOUNT_ATTR_NODEV
-                | MountAttrFlags::MOUNT_ATTR_NOEXEC,
+            MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC,
         )?;
         for (index, mount) in spec.mounts.iter().enumerate() {
-            let SandboxSource::Secret {
-                data,
-                mode,
-                uid,
-                gid,
-            } = &mount.source
-            else {
+            let SandboxSource::Secret { data, mode, uid, gid } = &mount.source else {
                 continue;
             };
             write_secret(&root, &Self::name(index), data, *mode, (*uid, *gid))
@@ -167,13 +128,7 @@ impl Secrets {
     }
 }
 
-fn write_secret(
-    root: &OwnedFd,
-    name: &str,
-    mut data: &[u8],
-    mode: u32,
-    (uid, gid): (u32, u32),
-) -> Result<(), Errno> {
+fn write_secret(root: &OwnedFd, name: &str, mut data: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<(), Errno> {
     let file = rustix::fs::openat(
         root,
         name,
@@ -211,10 +166,7 @@ pub(super) fn attach(root: &OwnedFd, prepared: Vec<Prepared<'_>>) -> Result<(), 
 fn create_target(root: &OwnedFd, target: &Path, tree: &OwnedFd) -> Result<OwnedFd, Errno> {
     let is_directory = is_directory(tree)?;
     let mut done = PathBuf::new();
-    let mut rest = target
-        .components()
-        .filter(|c| matches!(c, Component::Normal(_)))
-        .peekable();
+    let mut rest = target.components().filter(|c| matches!(c, Component::Normal(_))).peekable();
     while let Some(component) = rest.next() {
         let parent = open_in_root(root, &done)?;
         let made = if rest.peek().is_some() || is_directory {
@@ -244,11 +196,7 @@ pub(super) fn is_directory(fd: impl AsFd) -> Result<bool, Errno> {
 }
 
 /// A new tmpfs, attached nowhere.
-pub(super) fn tmpfs(
-    size: Option<u64>,
-    mode: u32,
-    attributes: MountAttrFlags,
-) -> Result<OwnedFd, Failure> {
+pub(super) fn tmpfs(size: Option<u64>, mode: u32, attributes: MountAttrFlags) -> Result<OwnedFd, Failure> {
     let make = || {
         let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         if let Some(size) = size {
@@ -276,22 +224,14 @@ pub(super) fn clone_tree(dir: impl AsFd, path: &Path, recursive: bool) -> Result
     }
     match open_tree(&dir, path, flags) {
         // In a user namespace mounts below are locked to theirs: all or none.
-        Err(Errno::INVAL) if !recursive => {
-            open_tree(&dir, path, flags | OpenTreeFlags::AT_RECURSIVE)
-        }
+        Err(Errno::INVAL) if !recursive => open_tree(&dir, path, flags | OpenTreeFlags::AT_RECURSIVE),
         other => other,
     }
 }
 
 /// Attaches a detached tree on what `place` stands for.
 pub(super) fn attach_at(tree: impl AsFd, place: impl AsFd) -> Result<(), Errno> {
-    move_mount(
-        tree,
-        "",
-        place,
-        "",
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
-    )
+    move_mount(tree, "", place, "", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH)
 }
 
 /// Attaches a detached tree on a path of the host.
@@ -303,11 +243,7 @@ pub(super) fn attach_at_path(tree: impl AsFd, path: &Path) -> Result<(), Errno> 
 /// symlink of the image leads out of it.
 pub(super) fn open_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     let path = path.strip_prefix("/").unwrap_or(path);
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     rustix::fs::openat2(
         root,
         path,
@@ -318,12 +254,8 @@ pub(super) fn open_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errn
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, Failure> {
-    rustix::fs::open(
-        path,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(Failure::at(at("open", path)))
+    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(Failure::at(at("open", path)))
 }
 
 fn at(what: &str, path: &Path) -> String {

@@ -15,9 +15,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, open_tree,
-    unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, open_tree, unmount,
 };
 
 use super::wire::Failure;
@@ -42,15 +41,11 @@ pub(super) struct Layers<'a> {
 pub(super) fn mount_detached(layers: &Layers<'_>, scratch: &Path) -> Result<OwnedFd, Failure> {
     if layers.lowers.len() > MAX_LOWERS {
         return Err(Failure {
-            step: format!(
-                "mount the root: {} layers, the kernel takes {MAX_LOWERS}",
-                layers.lowers.len()
-            ),
+            step: format!("mount the root: {} layers, the kernel takes {MAX_LOWERS}", layers.lowers.len()),
             errno: libc::E2BIG,
         });
     }
-    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
-        .map_err(Failure::at("open the overlay file system"))?;
+    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(Failure::at("open the overlay file system"))?;
     let mut keep = Vec::new();
     for (index, lower) in layers.lowers.iter().enumerate() {
         match set_path(&fs, "lowerdir+", lower, &mut keep) {
@@ -63,14 +58,12 @@ pub(super) fn mount_detached(layers: &Layers<'_>, scratch: &Path) -> Result<Owne
     if let Some((upper, work)) = layers.upper {
         set_path(&fs, "upperdir", upper, &mut keep)
             .map_err(|e| explain(&fs, "set the upper directory", Some(upper), e))?;
-        set_path(&fs, "workdir", work, &mut keep)
-            .map_err(|e| explain(&fs, "set the work directory", Some(work), e))?;
+        set_path(&fs, "workdir", work, &mut keep).map_err(|e| explain(&fs, "set the work directory", Some(work), e))?;
         // Linux 5.10; slower without, not wrong.
         let _ = fsconfig_set_flag(&fs, "volatile");
     }
     if layers.userxattr {
-        fsconfig_set_flag(&fs, "userxattr")
-            .map_err(|e| explain(&fs, "set userxattr (needs Linux 5.11)", None, e))?;
+        fsconfig_set_flag(&fs, "userxattr").map_err(|e| explain(&fs, "set userxattr (needs Linux 5.11)", None, e))?;
     } else {
         // With userxattr these are off and refuse to be named.
         for (key, value) in [("redirect_dir", "nofollow"), ("metacopy", "off")] {
@@ -91,11 +84,7 @@ fn set_path(fs: &OwnedFd, key: &str, path: &Path, keep: &mut Vec<OwnedFd>) -> Re
     if bytes.len() < MAX_VALUE && is_plain {
         return fsconfig_set_string(fs, key, bytes);
     }
-    let directory = rustix::fs::open(
-        path,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let directory = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let name = format!("/proc/self/fd/{}", directory.as_raw_fd());
     keep.push(directory);
     fsconfig_set_string(fs, key, name)
@@ -143,24 +132,12 @@ fn mount_in_one_string(layers: &Layers<'_>, scratch: &Path) -> Result<OwnedFd, F
             errno: libc::E2BIG,
         });
     }
-    let options = CString::new(options).map_err(|_| Failure {
-        step: "mount the overlay: a path holds a NUL byte".into(),
-        errno: libc::EINVAL,
-    })?;
-    mount(
-        "overlay",
-        scratch,
-        "overlay",
-        MountFlags::empty(),
-        options.as_c_str(),
-    )
-    .map_err(Failure::at("mount the overlay"))?;
-    let tree = open_tree(
-        CWD,
-        scratch,
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
-    )
-    .map_err(Failure::at("detach the overlay"))?;
+    let options = CString::new(options)
+        .map_err(|_| Failure { step: "mount the overlay: a path holds a NUL byte".into(), errno: libc::EINVAL })?;
+    mount("overlay", scratch, "overlay", MountFlags::empty(), options.as_c_str())
+        .map_err(Failure::at("mount the overlay"))?;
+    let tree = open_tree(CWD, scratch, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+        .map_err(Failure::at("detach the overlay"))?;
     unmount(scratch, UnmountFlags::DETACH).map_err(Failure::at("detach the overlay"))?;
     Ok(tree)
 }
@@ -178,10 +155,7 @@ fn explain(fs: &OwnedFd, what: &str, path: Option<&Path>, errno: Errno) -> Failu
         step.push_str(&log);
         step.push(')');
     }
-    Failure {
-        step,
-        errno: errno.raw_os_error(),
-    }
+    Failure { step, errno: errno.raw_os_error() }
 }
 
 /// The messages of a file system context: one per read, `e `, `w ` or `i `

@@ -7,8 +7,8 @@
 use rustix::io::Errno;
 use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::seccomp::Instruction;
@@ -40,14 +40,9 @@ pub(super) struct GroupsRefused;
 
 /// Gives up what the process must not have: bounding set, filter, ids,
 /// capabilities, in this order.
-pub(super) fn drop_to(
-    spec: &SandboxSpec,
-    filter: Option<&[Instruction]>,
-) -> Result<Option<GroupsRefused>, Failure> {
+pub(super) fn drop_to(spec: &SandboxSpec, filter: Option<&[Instruction]>) -> Result<Option<GroupsRefused>, Failure> {
     let kept = if spec.insecure {
-        rustix::thread::capabilities(None)
-            .map_err(Failure::at("read the capabilities"))?
-            .permitted
+        rustix::thread::capabilities(None).map_err(Failure::at("read the capabilities"))?.permitted
     } else {
         DEFAULT
     };
@@ -60,15 +55,8 @@ pub(super) fn drop_to(
     // stays empty (CVE-2022-24769).
     let held = rustix::thread::capabilities(None).map_err(Failure::at("read the capabilities"))?;
     let permitted = held.permitted & kept;
-    set_capabilities(
-        None,
-        CapabilitySets {
-            effective: permitted,
-            permitted,
-            inheritable: CapabilitySet::empty(),
-        },
-    )
-    .map_err(Failure::at("set the capabilities"))?;
+    set_capabilities(None, CapabilitySets { effective: permitted, permitted, inheritable: CapabilitySet::empty() })
+        .map_err(Failure::at("set the capabilities"))?;
     Ok(refused)
 }
 
@@ -83,9 +71,7 @@ fn limit_bounding_set(kept: CapabilitySet) -> Result<(), Failure> {
             // One past the last that this kernel knows.
             Err(Errno::INVAL) => break,
             Err(e) => {
-                return Err(Failure::at(format!(
-                    "drop capability {number} from the bounding set"
-                ))(e));
+                return Err(Failure::at(format!("drop capability {number} from the bounding set"))(e));
             }
         }
     }
@@ -99,11 +85,7 @@ fn set_ids(spec: &SandboxSpec) -> Result<Option<GroupsRefused>, Failure> {
         // "deny" in /proc/self/setgroups: a single-id user namespace.
         Err(Errno::PERM) => Some(GroupsRefused),
         Err(e) => {
-            return Err(id_failure(
-                "set the groups",
-                format!("{:?}", spec.groups),
-                e,
-            ));
+            return Err(id_failure("set the groups", format!("{:?}", spec.groups), e));
         }
     };
     let gid = Gid::from_raw(spec.gid);
@@ -127,28 +109,12 @@ fn id_failure(what: &str, value: impl std::fmt::Display, errno: Errno) -> Failur
 /// secrets and end up in the image.
 pub(super) fn set_limits(ulimits: &[(String, u64, u64)]) -> Result<(), Failure> {
     let core = rustix::process::getrlimit(Resource::Core);
-    let _ = setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: core.maximum,
-        },
-    );
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: core.maximum });
     for (name, soft, hard) in ulimits {
         let step = || format!("set the limit {name}={soft}:{hard}");
-        let resource = resource(name).ok_or_else(|| Failure {
-            step: step(),
-            errno: libc::EINVAL,
-        })?;
+        let resource = resource(name).ok_or_else(|| Failure { step: step(), errno: libc::EINVAL })?;
         let value = |v: u64| (v != u64::MAX).then_some(v);
-        setrlimit(
-            resource,
-            Rlimit {
-                current: value(*soft),
-                maximum: value(*hard),
-            },
-        )
-        .map_err(Failure::at(step()))?;
+        setrlimit(resource, Rlimit { current: value(*soft), maximum: value(*hard) }).map_err(Failure::at(step()))?;
     }
     Ok(())
 }

@@ -29,35 +29,21 @@ fn try_exec(spec: &SandboxSpec) -> (String, i32) {
     };
     let shown = String::from_utf8_lossy(name).into_owned();
     let (Some(args), Some(env)) = (c_strings(&spec.args), c_strings(&spec.env)) else {
-        return (
-            format!("exec: {shown:?}: a NUL byte in its arguments or environment"),
-            NOT_EXECUTABLE,
-        );
+        return (format!("exec: {shown:?}: a NUL byte in its arguments or environment"), NOT_EXECUTABLE);
     };
     if name.contains(&b'/') {
         return match execve(name, &args, &env) {
             Errno::ENOENT | Errno::ENOTDIR => missing(name, &shown),
-            Errno::EACCES => (
-                format!("exec: {shown:?}: permission denied"),
-                NOT_EXECUTABLE,
-            ),
+            Errno::EACCES => (format!("exec: {shown:?}: permission denied"), NOT_EXECUTABLE),
             Errno::ENOEXEC => (format!("exec {shown}: exec format error"), NOT_EXECUTABLE),
             other => (format!("exec {shown}: {}", other.desc()), NOT_EXECUTABLE),
         };
     }
-    let path = spec
-        .env
-        .iter()
-        .find_map(|e| e.strip_prefix(b"PATH="))
-        .unwrap_or(DEFAULT_PATH);
+    let path = spec.env.iter().find_map(|e| e.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
     let mut denied = false;
     for directory in path.split(|b| *b == b':') {
         // An empty element is the current directory.
-        let mut candidate = if directory.is_empty() {
-            b".".to_vec()
-        } else {
-            directory.to_vec()
-        };
+        let mut candidate = if directory.is_empty() { b".".to_vec() } else { directory.to_vec() };
         candidate.push(b'/');
         candidate.extend_from_slice(name);
         match execve(&candidate, &args, &env) {
@@ -73,29 +59,17 @@ fn try_exec(spec: &SandboxSpec) -> (String, i32) {
         }
     }
     if denied {
-        return (
-            format!("exec: {shown:?}: permission denied"),
-            NOT_EXECUTABLE,
-        );
+        return (format!("exec: {shown:?}: permission denied"), NOT_EXECUTABLE);
     }
-    (
-        format!("exec: {shown:?}: executable file not found in $PATH"),
-        NOT_FOUND,
-    )
+    (format!("exec: {shown:?}: executable file not found in $PATH"), NOT_FOUND)
 }
 
 /// The program is not there, or its interpreter (`#!` line, dynamic loader).
 fn missing(path: &[u8], shown: &str) -> (String, i32) {
     if exists(path) {
-        (
-            format!("exec {shown}: no such file or directory (its interpreter is missing)"),
-            NOT_FOUND,
-        )
+        (format!("exec {shown}: no such file or directory (its interpreter is missing)"), NOT_FOUND)
     } else {
-        (
-            format!("exec: {shown:?}: stat {shown}: no such file or directory"),
-            NOT_FOUND,
-        )
+        (format!("exec: {shown:?}: stat {shown}: no such file or directory"), NOT_FOUND)
     }
 }
 
@@ -121,7 +95,5 @@ fn execve(path: &[u8], args: &[CString], env: &[CString]) -> Errno {
 }
 
 fn c_strings(list: &[Vec<u8>]) -> Option<Vec<CString>> {
-    list.iter()
-        .map(|s| CString::new(s.as_slice()).ok())
-        .collect()
+    list.iter().map(|s| CString::new(s.as_slice()).ok()).collect()
 }

@@ -8,8 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Dev, FileType, Mode, OFlags, makedev};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
 
 use super::mounts::{attach_at, clone_tree, is_directory, open_in_root, tmpfs};
@@ -31,23 +30,11 @@ const MASKED: &[&str] = &[
     "/sys/devices/virtual/powercap",
 ];
 
-const READ_ONLY: &[&str] = &[
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Name, major, minor.
-const DEVICES: &[(&str, u32, u32)] = &[
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-    ("tty", 5, 0),
-];
+const DEVICES: &[(&str, u32, u32)] =
+    &[("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 const LINKS: &[(&str, &str)] = &[
     ("/proc/self/fd", "fd"),
@@ -61,11 +48,7 @@ const LINKS: &[(&str, &str)] = &[
 const DEV_SIZE: u64 = 64 * 1024 * 1024;
 
 /// Mounts all of them below `root`.
-pub(super) fn mount(
-    root: &OwnedFd,
-    spec: &SandboxSpec,
-    degraded: &mut Vec<Degraded>,
-) -> Result<(), Failure> {
+pub(super) fn mount(root: &OwnedFd, spec: &SandboxSpec, degraded: &mut Vec<Degraded>) -> Result<(), Failure> {
     proc(root, degraded)?;
     sys(root, spec.insecure)?;
     dev(root, spec.shm_size)
@@ -85,9 +68,8 @@ pub(super) fn protect(root: &OwnedFd) -> Result<(), Failure> {
 }
 
 fn proc(root: &OwnedFd, degraded: &mut Vec<Degraded>) -> Result<(), Failure> {
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let attributes =
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let tree = match new_file_system("proc", &[], attributes) {
         // The kernel shows a new procfs in a user namespace only where an
         // unmasked one is visible (`mount_too_revealing`).
@@ -106,9 +88,8 @@ fn proc(root: &OwnedFd, degraded: &mut Vec<Degraded>) -> Result<(), Failure> {
 }
 
 fn sys(root: &OwnedFd, writable: bool) -> Result<(), Failure> {
-    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let mut attributes =
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     if !writable {
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
@@ -141,8 +122,7 @@ fn dev(root: &OwnedFd, shm_size: u64) -> Result<(), Failure> {
         }
     }
     for (target, name) in LINKS {
-        rustix::fs::symlinkat(*target, &dev, *name)
-            .map_err(Failure::at(format!("make /dev/{name}")))?;
+        rustix::fs::symlinkat(*target, &dev, *name).map_err(Failure::at(format!("make /dev/{name}")))?;
     }
     for name in ["pts", "shm", "mqueue"] {
         rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755))
@@ -156,11 +136,7 @@ fn dev(root: &OwnedFd, shm_size: u64) -> Result<(), Failure> {
     let private = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let pts = devpts(private).map_err(Failure::at("mount /dev/pts"))?;
     put(&dev, "pts", &pts)?;
-    let shm = tmpfs(
-        Some(shm_size),
-        0o1777,
-        private | MountAttrFlags::MOUNT_ATTR_NODEV,
-    )?;
+    let shm = tmpfs(Some(shm_size), 0o1777, private | MountAttrFlags::MOUNT_ATTR_NODEV)?;
     put(&dev, "shm", &shm)?;
     // Not in every kernel, and hardly used: no reason to fail.
     if let Ok(mqueue) = new_file_system("mqueue", &[], private | MountAttrFlags::MOUNT_ATTR_NODEV) {
@@ -170,22 +146,11 @@ fn dev(root: &OwnedFd, shm_size: u64) -> Result<(), Failure> {
 }
 
 fn make_device(dev: &OwnedFd, name: &str, number: Dev) -> Result<(), Errno> {
-    rustix::fs::mknodat(
-        dev,
-        name,
-        FileType::CharacterDevice,
-        Mode::from_raw_mode(0o666),
-        number,
-    )
+    rustix::fs::mknodat(dev, name, FileType::CharacterDevice, Mode::from_raw_mode(0o666), number)
 }
 
 fn bind_device(dev: &OwnedFd, name: &str) -> Result<(), Errno> {
-    rustix::fs::openat(
-        dev,
-        name,
-        OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC,
-        Mode::from_raw_mode(0o666),
-    )?;
+    rustix::fs::openat(dev, name, OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC, Mode::from_raw_mode(0o666))?;
     let host = Path::new("/dev").join(name);
     match clone_tree(CWD, &host, false) {
         Ok(tree) => attach_at(tree, open_in_root(dev, Path::new(name))?),
@@ -206,11 +171,7 @@ fn devpts(attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-fn new_file_system(
-    name: &str,
-    options: &[(&str, &str)],
-    attributes: MountAttrFlags,
-) -> Result<OwnedFd, Errno> {
+fn new_file_system(name: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let fs = fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
         fsconfig_set_string(&fs, *key, *value)?;
@@ -223,17 +184,11 @@ fn new_file_system(
 /// none (as runc does).
 fn put(root: &OwnedFd, path: &str, tree: &OwnedFd) -> Result<(), Failure> {
     let place = match open_in_root(root, Path::new(path)) {
-        Err(Errno::NOENT) => rustix::fs::mkdirat(
-            root,
-            path.trim_start_matches('/'),
-            Mode::from_raw_mode(0o755),
-        )
-        .and_then(|()| open_in_root(root, Path::new(path))),
+        Err(Errno::NOENT) => rustix::fs::mkdirat(root, path.trim_start_matches('/'), Mode::from_raw_mode(0o755))
+            .and_then(|()| open_in_root(root, Path::new(path))),
         other => other,
     };
-    place
-        .and_then(|place| attach_at(tree, place))
-        .map_err(Failure::at(format!("mount on {path}")))
+    place.and_then(|place| attach_at(tree, place)).map_err(Failure::at(format!("mount on {path}")))
 }
 
 fn mask(root: &OwnedFd, path: &str, empty: &mut Option<OwnedFd>) -> Result<(), Errno> {
@@ -248,8 +203,8 @@ fn mask(root: &OwnedFd, path: &str, empty: &mut Option<OwnedFd>) -> Result<(), E
     match empty {
         Some(attached) => attach_at(clone_tree(&*attached, Path::new(""), false)?, place),
         None => {
-            let tree = tmpfs(None, 0o755, MountAttrFlags::MOUNT_ATTR_RDONLY)
-                .map_err(|f| Errno::from_raw_os_error(f.errno))?;
+            let tree =
+                tmpfs(None, 0o755, MountAttrFlags::MOUNT_ATTR_RDONLY).map_err(|f| Errno::from_raw_os_error(f.errno))?;
             attach_at(&tree, place)?;
             *empty = Some(tree);
             Ok(())
@@ -263,7 +218,6 @@ fn make_read_only(root: &OwnedFd, path: &str) -> Result<(), Errno> {
         other => other?,
     };
     let tree = clone_tree(&place, Path::new(""), true)?;
-    mount_attr::add_recursive(&tree, mount_attr::RDONLY)
-        .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+    mount_attr::add_recursive(&tree, mount_attr::RDONLY).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
     attach_at(tree, place)
 }

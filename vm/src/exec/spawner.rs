@@ -13,19 +13,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::event::Stream;
+
 use super::helper::HELPER_ARG;
 use super::stubs;
 use super::wire::{self, Degraded, Reply, retry};
 use super::{CancelToken, ExecError, ExitStatus, SandboxSpec};
-
-/// Where output came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
 
 /// Runs sandboxes, several at a time, through one helper process that ends
 /// with it.
@@ -43,24 +36,15 @@ impl Spawner {
     /// Starts the helper: this program with [`HELPER_ARG`], which its `main`
     /// must hand to [`helper_main`](super::helper_main) before anything else.
     pub fn start() -> Result<Self, ExecError> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(ExecError::io("create the helper's socket"))?;
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(ExecError::io("create the helper's socket"))?;
         let helper = Command::new("/proc/self/exe")
             .arg(HELPER_ARG)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()
             .map_err(ExecError::io("start the sandbox helper"))?;
-        Ok(Self {
-            control: Some(ours),
-            helper,
-            degraded: Mutex::default(),
-        })
+        Ok(Self { control: Some(ours), helper, degraded: Mutex::default() })
     }
 
     /// What the sandboxes run so far had to do without.
@@ -105,34 +89,16 @@ impl Spawner {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(ExecError::io("create a pipe"));
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
-        let (socket, socket_end) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(ExecError::io("create a run's socket"))?;
+        let (socket, socket_end) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(ExecError::io("create a run's socket"))?;
         let control = self.control.as_ref().ok_or(ExecError::HelperGone)?;
-        wire::send_run(
-            control,
-            &[
-                socket_end.as_fd(),
-                stdout_end.as_fd(),
-                stderr_end.as_fd(),
-                memfd.as_fd(),
-            ],
-        )
-        .map_err(|e| match e {
-            rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET => ExecError::HelperGone,
-            e => ExecError::io("ask the sandbox helper")(e),
-        })?;
-        Ok(Run {
-            socket,
-            outputs: [
-                (Stream::Stdout, Some(stdout)),
-                (Stream::Stderr, Some(stderr)),
-            ],
-        })
+        wire::send_run(control, &[socket_end.as_fd(), stdout_end.as_fd(), stderr_end.as_fd(), memfd.as_fd()]).map_err(
+            |e| match e {
+                rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET => ExecError::HelperGone,
+                e => ExecError::io("ask the sandbox helper")(e),
+            },
+        )?;
+        Ok(Run { socket, outputs: [(Stream::Stdout, Some(stdout)), (Stream::Stderr, Some(stderr))] })
     }
 }
 
@@ -152,11 +118,7 @@ struct Run {
 
 impl Run {
     /// Relays output until the reply is there.
-    fn follow(
-        mut self,
-        output: &mut impl FnMut(Stream, &[u8]),
-        cancel: &CancelToken,
-    ) -> Result<Reply, ExecError> {
+    fn follow(mut self, output: &mut impl FnMut(Stream, &[u8]), cancel: &CancelToken) -> Result<Reply, ExecError> {
         let mut buffer = vec![0; CHUNK];
         let mut kill_sent = false;
         let reply = loop {
@@ -178,8 +140,7 @@ impl Run {
         // Every writer is dead: what is in the pipes is all there will be.
         for index in 0..self.outputs.len() {
             if let Some((_, Some(fd))) = self.outputs.get(index) {
-                rustix::io::ioctl_fionbio(fd, true)
-                    .map_err(ExecError::io("read the sandbox's output"))?;
+                rustix::io::ioctl_fionbio(fd, true).map_err(ExecError::io("read the sandbox's output"))?;
             }
             while self.read(index, &mut buffer, output)? {}
         }
@@ -245,13 +206,7 @@ impl Run {
 
     fn receive(&self) -> Result<Reply, ExecError> {
         let mut packet = vec![0; wire::MAX_REPLY];
-        let (length, _) = match retry(|| {
-            recv(
-                &self.socket,
-                &mut packet[..],
-                rustix::net::RecvFlags::empty(),
-            )
-        }) {
+        let (length, _) = match retry(|| recv(&self.socket, &mut packet[..], rustix::net::RecvFlags::empty())) {
             Ok(received) => received,
             Err(rustix::io::Errno::CONNRESET) => return Err(ExecError::HelperGone),
             Err(e) => return Err(ExecError::io("hear from the sandbox helper")(e)),
@@ -259,8 +214,7 @@ impl Run {
         if length == 0 {
             return Err(ExecError::HelperGone);
         }
-        serde_json::from_slice(packet.get(..length).unwrap_or_default())
-            .map_err(|e| ExecError::Protocol(e.to_string()))
+        serde_json::from_slice(packet.get(..length).unwrap_or_default()).map_err(|e| ExecError::Protocol(e.to_string()))
     }
 }
 

@@ -20,21 +20,13 @@ const DIRECTORIES: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// Makes what is missing; whether anything was.
 pub(super) fn make(spec: &SandboxSpec, prepared: &[Prepared<'_>]) -> Result<bool, Failure> {
-    let mut wanted: Vec<(&Path, bool)> = DIRECTORIES
-        .iter()
-        .map(|path| (Path::new(path), true))
-        .collect();
+    let mut wanted: Vec<(&Path, bool)> = DIRECTORIES.iter().map(|path| (Path::new(path), true)).collect();
     for mount in prepared {
         // Below another mount the layers do not show.
-        if wanted
-            .iter()
-            .any(|(above, _)| mount.target.starts_with(above))
-        {
+        if wanted.iter().any(|(above, _)| mount.target.starts_with(above)) {
             continue;
         }
-        let is_directory = mount
-            .is_directory()
-            .map_err(Failure::at("look at a mount's source"))?;
+        let is_directory = mount.is_directory().map_err(Failure::at("look at a mount's source"))?;
         wanted.push((mount.target, is_directory));
     }
     // The lowest layer is the base image, which has most of them.
@@ -43,30 +35,22 @@ pub(super) fn make(spec: &SandboxSpec, prepared: &[Prepared<'_>]) -> Result<bool
             return Ok(false);
         }
         // A layer that cannot be opened is told by the mount that follows.
-        let Ok(layer) = rustix::fs::open(
-            layer,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        ) else {
+        let Ok(layer) = rustix::fs::open(layer, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        else {
             continue;
         };
         wanted.retain(|(path, _)| open_in_root(&layer, path).is_err());
     }
     for (path, is_directory) in &wanted {
-        make_one(&spec.root, path, *is_directory).map_err(Failure::at(format!(
-            "make the mount point {}",
-            path.display()
-        )))?;
+        make_one(&spec.root, path, *is_directory)
+            .map_err(Failure::at(format!("make the mount point {}", path.display())))?;
     }
     Ok(!wanted.is_empty())
 }
 
 fn make_one(root: &Path, path: &Path, is_directory: bool) -> Result<(), Errno> {
     let mut place = PathBuf::from(root);
-    let mut rest = path
-        .components()
-        .filter(|c| matches!(c, Component::Normal(_)))
-        .peekable();
+    let mut rest = path.components().filter(|c| matches!(c, Component::Normal(_))).peekable();
     while let Some(component) = rest.next() {
         place.push(component);
         let made = if rest.peek().is_some() || is_directory {

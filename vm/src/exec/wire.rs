@@ -16,8 +16,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,10 +44,7 @@ impl Failure {
         io::Error: From<E>,
     {
         let step = step.into();
-        move |error| Self {
-            step,
-            errno: io::Error::from(error).raw_os_error().unwrap_or(libc::EIO),
-        }
+        move |error| Self { step, errno: io::Error::from(error).raw_os_error().unwrap_or(libc::EIO) }
     }
 }
 
@@ -121,15 +118,7 @@ pub(super) fn send_run(control: impl AsFd, fds: &[BorrowedFd<'_>; 4]) -> rustix:
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(fds));
-    retry(|| {
-        sendmsg(
-            control.as_fd(),
-            &[IoSlice::new(RUN)],
-            &mut ancillary,
-            SendFlags::NOSIGNAL,
-        )
-    })
-    .map(drop)
+    retry(|| sendmsg(control.as_fd(), &[IoSlice::new(RUN)], &mut ancillary, SendFlags::NOSIGNAL)).map(drop)
 }
 
 /// Receives a run's descriptors; `None` when the other side is gone.
@@ -137,14 +126,8 @@ pub(super) fn receive_run(control: impl AsFd) -> io::Result<Option<RunFds>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0; 1];
-    let message = retry(|| {
-        recvmsg(
-            control.as_fd(),
-            &mut [IoSliceMut::new(&mut byte)],
-            &mut ancillary,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-    })?;
+    let message =
+        retry(|| recvmsg(control.as_fd(), &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
     if message.bytes == 0 {
         return Ok(None);
     }
@@ -155,16 +138,8 @@ pub(super) fn receive_run(control: impl AsFd) -> io::Result<Option<RunFds>> {
             _ => None,
         })
         .flatten();
-    let mut next = || {
-        fds.next()
-            .ok_or_else(|| io::Error::from_raw_os_error(libc::EPROTO))
-    };
-    Ok(Some(RunFds {
-        socket: next()?,
-        stdout: next()?,
-        stderr: next()?,
-        spec: next()?,
-    }))
+    let mut next = || fds.next().ok_or_else(|| io::Error::from_raw_os_error(libc::EPROTO));
+    Ok(Some(RunFds { socket: next()?, stdout: next()?, stderr: next()?, spec: next()? }))
 }
 
 /// Repeats a call that a signal interrupted.

@@ -42,7 +42,7 @@ impl CacheMount {
         let ExecMountKind::Cache { id, sharing, input, source, mode, uid, gid, ro: _ } = kind else {
             return Err(BuildErrorKind::Unsupported("not a cache mount".to_owned()));
         };
-        let store = &build.vm.store;
+        let store = build.vm.store();
         let initial = input.and_then(|i| inputs.get(i)).map(|action| &action.snapshot);
         let mut named = id.clone().into_bytes();
         if let Some(snapshot) = initial {
@@ -114,13 +114,8 @@ impl CacheMount {
 
 /// Copies a directory of a snapshot: a cache is written to, so links will not
 /// do.
-fn fill(
-    build: &Build<'_>,
-    snapshot: &crate::store::Snapshot,
-    source: &str,
-    to: &Path,
-) -> Result<(), BuildErrorKind> {
-    let store = &build.vm.store;
+fn fill(build: &Build<'_>, snapshot: &crate::store::Snapshot, source: &str, to: &Path) -> Result<(), BuildErrorKind> {
+    let store = build.vm.store();
     let found = locate(store, &snapshot.root, source.as_bytes(), Follow::Last)?;
     let wrong = |why: &str| BuildErrorKind::Mount { target: source.to_owned(), why: why.to_owned() };
     let root = match &found.entry {

@@ -15,7 +15,8 @@ use super::walk::{StepInput, now};
 use super::{Build, BuildErrorKind, file_step};
 use crate::event::Event;
 use crate::exec::{ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
-use crate::fs::{Follow, Root, apply, diff, exec_user, locate};
+use crate::fs::owner::exec_user;
+use crate::fs::{Follow, Root, apply, diff, locate};
 use crate::store::{Action, Inodes, IoContext, Layer, MadeLayer, Snapshot, Store, remove_tree, says_nothing, set_meta};
 
 /// How much of the end of its output a failed process shows.
@@ -48,7 +49,7 @@ pub(super) fn run(
     inputs: &[Arc<Action>],
     views: &[StepInput<'_>],
 ) -> Result<Snapshot, BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     let base = file_step::base(inputs)?;
     let run = RunDir { store, path: store.new_run()? };
     let user = exec_user(store, store, &base.root, &op.user)?;
@@ -189,7 +190,7 @@ pub(super) fn lower_directories(store: &Store, snapshot: &Snapshot) -> Result<Ve
 
 /// The tree of the base image that a snapshot's first layers are.
 fn base_root(store: &Store, snapshot: &Snapshot) -> Result<Root, BuildErrorKind> {
-    let chain: Vec<_> = snapshot.layers.iter().map_while(|l| match l {
+    let chain = snapshot.layers.iter().map_while(|l| match l {
         Layer::Base(base) => Some(base.diff_id),
         Layer::Made(_) => None,
     });

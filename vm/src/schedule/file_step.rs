@@ -7,7 +7,7 @@ use rbc_ir::FileAction;
 
 use super::walk::{StepInput, now};
 use super::{Build, BuildErrorKind};
-use crate::fs::{FileRef, Root, SourceKind, apply, diff as difference, run_actions};
+use crate::fs::{FileRef, Mtime, Root, SourceKind, apply, diff as difference, run_actions};
 use crate::store::{Action, Layer, MadeLayer, Snapshot};
 
 /// Runs file actions as one layer.
@@ -17,17 +17,19 @@ pub(super) fn run(
     inputs: &[Arc<Action>],
     views: &[StepInput<'_>],
 ) -> Result<Snapshot, BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     let base = base(inputs)?;
     let sources: Vec<(Root, SourceKind)> = views.iter().map(|v| (v.root.clone(), v.kind)).collect();
-    let unpack = |file: &FileRef, name: &[u8]| super::unpack::archive(store, file, name);
-    let root = run_actions(store, store, &base.root, &sources, actions, &unpack)?;
+    let unpack = |file: &FileRef, name: &[u8], into: &Root| super::unpack::archive(store, file, name, into);
+    let time = build.request.source_date_epoch.unwrap_or_else(now);
+    let time = Mtime { seconds: time, nanoseconds: 0 };
+    let root = run_actions(store, store, &base.root, &sources, actions, time, &unpack)?;
     layered(build, base, root)
 }
 
 /// Lays inputs over each other, the last on top.
 pub(super) fn merge(build: &Build<'_>, inputs: &[Arc<Action>]) -> Result<Snapshot, BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     let mut snapshot = base(inputs)?.clone();
     for upper in inputs.iter().skip(1) {
         for layer in &upper.snapshot.layers {
@@ -42,7 +44,7 @@ pub(super) fn merge(build: &Build<'_>, inputs: &[Arc<Action>]) -> Result<Snapsho
 
 /// What leads from the first input to the second, as a tree of one layer.
 pub(super) fn diff(build: &Build<'_>, inputs: &[Arc<Action>]) -> Result<Snapshot, BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     let (lower, upper) = match inputs {
         [lower, upper, ..] => (&lower.snapshot.root, &upper.snapshot.root),
         _ => return Err(BuildErrorKind::Unsupported("a difference needs two inputs".to_owned())),
@@ -62,7 +64,7 @@ pub(super) fn base(inputs: &[Arc<Action>]) -> Result<&Snapshot, BuildErrorKind> 
 
 /// Adds a layer that leads from a base to a root.
 pub(super) fn layered(build: &Build<'_>, base: &Snapshot, root: Root) -> Result<Snapshot, BuildErrorKind> {
-    let changes = difference(&build.vm.store, &base.root, &root)?;
+    let changes = difference(build.vm.store(), &base.root, &root)?;
     let mut layers = base.layers.clone();
     layers.push(Layer::Made(MadeLayer { diff: changes, created: now() }));
     Ok(Snapshot { root, layers })

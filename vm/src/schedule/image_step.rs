@@ -58,7 +58,7 @@ fn take_in(
     resolved: &Resolved,
     layers: &[BaseLayer],
 ) -> Result<Root, BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     resolved
         .layers
         .par_iter()
@@ -94,7 +94,7 @@ fn pull(
     descriptor: &LayerDescriptor,
     layer: &BaseLayer,
 ) -> Result<(), BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     if store.has_blob(&layer.digest) {
         return Ok(());
     }
@@ -141,7 +141,7 @@ fn pull(
 
 /// Reads a layer's archive into a difference.
 fn ingest(build: &Build<'_>, reference: &str, layer: &BaseLayer, lower: &Root) -> Result<Root, BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     let broken =
         |why: String| BuildErrorKind::Layer { image: reference.to_owned(), layer: layer.digest.to_string(), why };
     let path = store.blob_path(&layer.digest);

@@ -37,7 +37,7 @@ impl Keys {
             for (i, &input) in node.inputs.iter().enumerate() {
                 match sources.get(input) {
                     Some((root, kind)) => {
-                        let read = reads(&build.vm.store, &node.op, i, root, *kind).map_err(at(node.id))?;
+                        let read = reads(build.vm.store(), &node.op, i, root, *kind).map_err(at(node.id))?;
                         fields.push(read.0.to_vec());
                     }
                     None => {
@@ -106,7 +106,7 @@ fn reads(store: &Store, op: &Op, input: usize, root: &Root, kind: SourceKind) ->
             for action in actions {
                 match action {
                     FileAction::Copy(copy) if copy.from == input => {
-                        fields.push(selection(store, root, copy, kind)?.0.to_vec());
+                        fields.push(selection(store, root, copy, kind)?.digest.0.to_vec());
                     }
                     _ => {}
                 }

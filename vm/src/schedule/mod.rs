@@ -11,6 +11,7 @@
 //!    hand a node has a content key; a record under it ends the rebuild there
 //!    (early cut-off).
 
+mod cache_mount;
 mod demand;
 mod exec_step;
 mod file_step;
@@ -20,6 +21,7 @@ mod keys;
 mod request;
 mod root_mounts;
 mod sources;
+mod unpack;
 mod walk;
 
 use crate::Vm;

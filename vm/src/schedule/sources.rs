@@ -9,7 +9,8 @@ use rbc_ir::{ExecMountKind, FileAction, NodeId, Op, Plan};
 use super::{Build, BuildError, BuildErrorKind, at};
 use crate::context::{self, Wanted};
 use crate::event::Event;
-use crate::fs::{Patterns, Root, SourceKind};
+use crate::fs::ignore::Patterns;
+use crate::fs::{Root, SourceKind};
 
 /// Trees of sources, by node.
 pub(super) struct Sources(BTreeMap<NodeId, (Root, SourceKind)>);
@@ -58,11 +59,9 @@ fn load_one(build: &Build<'_>, node: NodeId, op: &Op) -> Result<(Root, SourceKin
                 let what = context.clone();
                 request.observer.event(Event::Transfer { node, what, done, total: None });
             };
-            let root = context::load(&build.vm.store, directory, &ignore, &wanted, &progress)?;
+            let root = context::load(build.vm.store(), directory, &ignore, &wanted, &progress)?;
             Ok((root, SourceKind::Context))
         }
-        Op::Http { .. } => super::http_step::load(build, node, op),
-        Op::Git { .. } => super::git_step::load(build, node, op),
         _ => Err(BuildErrorKind::Unsupported("not a source".to_owned())),
     }
 }

@@ -1,28 +1,30 @@
 //! ADD of archives.
 
-use rbc_ir::Unpack;
+use std::error::Error;
+use std::sync::Arc;
 
 use crate::archive::{self, Options};
-use crate::fs::{Blobs, FileRef, Root};
+use crate::fs::{Blobs, FileRef, Meta, Root};
 use crate::store::Store;
 
-/// Takes a file for an archive. `None` if it is none and need not be one.
+/// Takes a file for an archive; `None` if it is none. What the archive leaves
+/// unsaid of its top directory is taken from `into`.
 ///
 /// # Errors
 ///
-/// If the archive is broken, or is none and must be one; with the reason.
-pub(super) fn archive(store: &Store, file: &FileRef, name: &[u8], unpack: Unpack) -> Result<Option<Root>, String> {
-    let open = || Blobs::open(store, &file.blob).map_err(|e| e.to_string());
-    let shown = String::from_utf8_lossy(name);
-    if unpack == Unpack::Never {
+/// If the archive is broken, with the reason.
+pub(super) fn archive(
+    store: &Store,
+    file: &FileRef,
+    _name: &[u8],
+    into: &Root,
+) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>> {
+    let open = || Blobs::open(store, &file.blob).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);
+    if !archive::is_archive(open()?) {
         return Ok(None);
     }
-    if !archive::is_archive(open()?) {
-        return match unpack {
-            Unpack::Always => Err(format!("{shown} is not an archive that can be unpacked")),
-            _ => Ok(None),
-        };
-    }
-    let ingested = archive::ingest(open()?, store, store, &Options::default()).map_err(|e| format!("{shown}: {e}"))?;
-    Ok(Some(ingested.root))
+    let ingested = archive::ingest(open()?, store, store, &Options::default())
+        .map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>)?;
+    let meta: Meta = if ingested.has_root { ingested.root.meta } else { into.meta.clone() };
+    Ok(Some(Root { meta, dir: ingested.root.dir }))
 }

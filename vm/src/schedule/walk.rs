@@ -69,7 +69,7 @@ pub(super) fn run(
         let (mut running, mut processes) = (0usize, 0usize);
         loop {
             if failure.is_none() && !build.request.cancel.is_cancelled() {
-                open.retain(|node| {
+                open.retain(|&node| {
                     let is_process = matches!(node.op, Op::Exec(_));
                     let ready = node.inputs.iter().all(|&i| results.get(i).is_some());
                     if !ready || running >= THREADS || (is_process && processes >= jobs) {
@@ -138,7 +138,7 @@ fn step(
     sources: &Sources,
     keys: &Keys,
 ) -> Result<Arc<Action>, BuildErrorKind> {
-    let store = &build.vm.store;
+    let store = build.vm.store();
     let observer = build.request.observer;
     if let Op::Scratch = node.op {
         let snapshot = Snapshot { root: store.empty(), layers: Vec::new() };

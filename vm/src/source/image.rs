@@ -8,7 +8,6 @@ use super::digest::BlobDigest;
 use super::error::ImageError;
 use super::manifest::{CONFIG_LIMIT, ConfigSummary, Descriptor, Document, MANIFEST_LIMIT, Manifest};
 use super::platform::Platform;
-use super::reference::ImageReference;
 
 /// An index may hold indexes (OCI image spec, "Image Index"), but not endlessly.
 const MAX_DEPTH: usize = 4;
@@ -84,7 +83,10 @@ pub(crate) trait DocumentSource {
 
 /// Walks from the reference's root to one platform's image.
 pub(crate) struct Walk<'a, S> {
-    pub(crate) reference: &'a ImageReference,
+    /// The reference as it stands in messages.
+    pub(crate) reference: String,
+    /// The repository's name, to name single blobs by.
+    pub(crate) name: String,
     pub(crate) wanted: &'a Platform,
     pub(crate) source: &'a S,
     pub(crate) cache: Option<&'a dyn BlobCache>,
@@ -139,7 +141,7 @@ impl<S: DocumentSource> Walk<'_, S> {
             }
         }
         Err(ImageError::NoMatchingPlatform {
-            reference: self.reference.to_string(),
+            reference: self.reference.clone(),
             wanted: self.wanted.clone(),
             available,
         })
@@ -223,13 +225,13 @@ impl<S: DocumentSource> Walk<'_, S> {
     }
 
     fn what(&self, digest: &BlobDigest) -> String {
-        describe(self.reference, digest)
+        describe(&self.name, digest)
     }
 }
 
 /// Names a blob of an image in messages: `docker.io/library/alpine@sha256:…`.
-pub(crate) fn describe(reference: &ImageReference, digest: &BlobDigest) -> String {
-    format!("{}@{digest}", reference.name())
+pub(crate) fn describe(name: &str, digest: &BlobDigest) -> String {
+    format!("{name}@{digest}")
 }
 
 /// Checks bytes against the descriptor that named them.

@@ -6,9 +6,13 @@
 
 pub mod digest;
 pub mod error;
+
+pub mod http;
 pub mod image;
 pub mod manifest;
+pub mod oci_layout;
 pub mod platform;
 pub mod reference;
 pub mod registry;
 pub(crate) mod transport;
+pub mod verified;

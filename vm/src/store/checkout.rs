@@ -51,6 +51,8 @@ struct Job<'a> {
     groups: DashMap<u64, String, FxBuildHasher>,
     /// Where it is made, for messages.
     place: PathBuf,
+    /// Files are copies that may be written to, not links.
+    copies: bool,
 }
 
 impl Store {
@@ -71,6 +73,7 @@ impl Store {
             taken: DashSet::default(),
             groups: DashMap::default(),
             place: self.layout.scratch(),
+            copies: false,
         };
         job.make(root)?;
         let Job { taken, place, .. } = job;
@@ -78,6 +81,20 @@ impl Store {
         self.publish_checkout(&place, &name, &inodes)?;
         below.0.extend(inodes);
         Ok(self.layout.checkout(&name))
+    }
+
+    /// Writes a tree as files that may be changed: the content of a new cache
+    /// mount. On an error what was written stays, at the caller's path.
+    pub(crate) fn write_out(&self, root: &Root, place: &Path) -> Result<(), StoreError> {
+        let job = Job {
+            store: self,
+            avoid: &Inodes::default(),
+            taken: DashSet::default(),
+            groups: DashMap::default(),
+            place: place.to_owned(),
+            copies: true,
+        };
+        job.make(root)
     }
 
     /// Returns a checkout that is there, if it shares no inode with those
@@ -206,6 +223,9 @@ impl Job<'_> {
         if file.blob == empty_blob() && file.link == 0 {
             return self.empty_file(fd, name, &entry.meta);
         }
+        if self.copies {
+            return self.copy(fd, name, &entry.meta, file);
+        }
         if file.link != 0 {
             // Held while linking: the other paths of the group wait for it.
             let group = self.groups.entry(file.link);
@@ -251,6 +271,15 @@ impl Job<'_> {
 
     fn link(&self, object: &str, fd: BorrowedFd<'_>, name: &Name) -> Result<(), StoreError> {
         self.try_link(object, fd, name).on("link", self.at(name))
+    }
+
+    fn copy(&self, fd: BorrowedFd<'_>, name: &Name, meta: &Meta, file: &FileRef) -> Result<(), StoreError> {
+        let mut source = self.store.open_blob(&file.blob)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let to = rustix::fs::openat(fd, &**name, flags, Mode::from_raw_mode(0o600)).on("create", self.at(name))?;
+        let mut to = std::fs::File::from(to);
+        io::copy(&mut source, &mut to).on("write", self.at(name))?;
+        set_meta(to.as_fd(), meta, self.store.keeps_owners()).on("set the metadata of", self.at(name))
     }
 
     fn empty_file(&self, fd: BorrowedFd<'_>, name: &Name, meta: &Meta) -> Result<(), StoreError> {

@@ -39,12 +39,7 @@ pub(crate) fn the_upper_holds_what_changed() {
     let ran = bx.run(&bx.spec("echo x > /new; rm /etc/base; mkdir /dir; chmod 2750 /dir"));
     assert_eq!(ran.status, ExitStatus::Code(0), "{ran:?}");
     assert_eq!(names(&ran.upper), ["dir", "etc", "new"]);
-    let mode = |name: &str| {
-        std::fs::symlink_metadata(ran.upper.join(name))
-            .expect("file")
-            .permissions()
-            .mode()
-    };
+    let mode = |name: &str| std::fs::symlink_metadata(ran.upper.join(name)).expect("file").permissions().mode();
     assert_eq!(mode("dir") & 0o7777, 0o2750);
     assert_eq!(mode("new") & 0o7777, 0o644);
     assert_eq!(mode("etc/base") & libc::S_IFMT, libc::S_IFCHR);
@@ -91,34 +86,14 @@ pub(crate) fn views_of_other_stages() {
     };
 
     for (subdir, lowers, script, expected) in [
-        (
-            "",
-            vec![&top, &bottom],
-            "cat /mnt/d/e/f /mnt/d/only",
-            "above\nonly\n",
-        ),
-        (
-            "d",
-            vec![&top, &bottom],
-            "cat /mnt/e/f /mnt/only",
-            "above\nonly\n",
-        ),
-        (
-            "d",
-            vec![&bottom],
-            "cat /mnt/e/f /mnt/only",
-            "below\nonly\n",
-        ),
+        ("", vec![&top, &bottom], "cat /mnt/d/e/f /mnt/d/only", "above\nonly\n"),
+        ("d", vec![&top, &bottom], "cat /mnt/e/f /mnt/only", "above\nonly\n"),
+        ("d", vec![&bottom], "cat /mnt/e/f /mnt/only", "below\nonly\n"),
         ("", vec![&bottom], "cat /mnt/d/e/f", "below\n"),
     ] {
         let mut spec = bx.spec(script);
         spec.mounts = vec![mount("/mnt", view(subdir, &lowers), true)];
-        assert_eq!(
-            bx.output_of(&spec),
-            expected,
-            "{subdir} of {}",
-            lowers.len()
-        );
+        assert_eq!(bx.output_of(&spec), expected, "{subdir} of {}", lowers.len());
         spec = bx.spec("touch /mnt/x 2>/dev/null || echo refused");
         spec.mounts = vec![mount("/mnt", view(subdir, &lowers), true)];
         assert_eq!(bx.output_of(&spec), "refused\n");
@@ -136,27 +111,17 @@ pub(crate) fn views_of_other_stages() {
     };
     spec.mounts = vec![mount("/mnt", source, false)];
     assert_eq!(bx.output_of(&spec), "x\n");
-    assert_eq!(
-        std::fs::read_to_string(top.join("d/e/f")).expect("file"),
-        "above\n"
-    );
+    assert_eq!(std::fs::read_to_string(top.join("d/e/f")).expect("file"), "above\n");
 }
 
 pub(crate) fn temporary_file_systems_and_mounts_inside_them() {
     let Some(bx) = sandbox() else { return };
     let host = bx.fresh("host");
     std::fs::write(host.join("f"), "host\n").expect("file");
-    let mut spec =
-        bx.spec("df -k /mnt | tail -n 1 | { read a b c; echo $b; }; cat /mnt/a/b/f; touch /mnt/x");
+    let mut spec = bx.spec("df -k /mnt | tail -n 1 | { read a b c; echo $b; }; cat /mnt/a/b/f; touch /mnt/x");
     std::os::unix::fs::symlink("busybox", bx.lower().join("bin/tail")).expect("applet");
-    let tmpfs = SandboxSource::Tmpfs {
-        size: Some(2 << 20),
-        mode: 0o1777,
-    };
-    spec.mounts = vec![
-        mount("/mnt", tmpfs, false),
-        mount("/mnt/a/b", SandboxSource::Bind(host), true),
-    ];
+    let tmpfs = SandboxSource::Tmpfs { size: Some(2 << 20), mode: 0o1777 };
+    spec.mounts = vec![mount("/mnt", tmpfs, false), mount("/mnt/a/b", SandboxSource::Bind(host), true)];
     assert_eq!(bx.output_of(&spec), "2048\nhost\n");
     assert_eq!(names(&spec.upper), Vec::<String>::new());
 }
@@ -164,13 +129,9 @@ pub(crate) fn temporary_file_systems_and_mounts_inside_them() {
 pub(crate) fn secrets_are_read_by_their_owner_and_never_reach_the_upper() {
     let Some(bx) = sandbox() else { return };
     std::fs::write(bx.lower().join("etc/token"), "").expect("mount point");
-    let mut spec = bx.spec("cat /etc/token; stat -c '%a %u %g' /etc/token; (echo x > /etc/token) 2>/dev/null || echo refused");
-    let secret = SandboxSource::Secret {
-        data: b"s3cret\n".to_vec(),
-        mode: 0o440,
-        uid: 1000,
-        gid: 50,
-    };
+    let mut spec =
+        bx.spec("cat /etc/token; stat -c '%a %u %g' /etc/token; (echo x > /etc/token) 2>/dev/null || echo refused");
+    let secret = SandboxSource::Secret { data: b"s3cret\n".to_vec(), mode: 0o440, uid: 1000, gid: 50 };
     spec.mounts = vec![mount("/etc/token", secret, true)];
     assert_eq!(bx.output_of(&spec), "s3cret\n440 1000 50\nrefused\n");
     assert_eq!(names(&spec.upper), Vec::<String>::new());
@@ -181,12 +142,7 @@ pub(crate) fn a_large_secret_arrives_whole() {
     let Some(bx) = sandbox() else { return };
     std::fs::write(bx.lower().join("etc/token"), "").expect("mount point");
     let mut spec = bx.spec("wc -c < /etc/token");
-    let secret = SandboxSource::Secret {
-        data: vec![7; 500_000],
-        mode: 0o400,
-        uid: 0,
-        gid: 0,
-    };
+    let secret = SandboxSource::Secret { data: vec![7; 500_000], mode: 0o400, uid: 0, gid: 0 };
     spec.mounts = vec![mount("/etc/token", secret, true)];
     assert_eq!(bx.output_of(&spec), "500000\n");
 }
@@ -219,7 +175,8 @@ pub(crate) fn mount_points_that_the_image_lacks_stay_out_of_it() {
     }
     let host = bx.fresh("host").join("f");
     std::fs::write(&host, "host\n").expect("file");
-    let mut spec = bx.spec("cat /opt/a/file /etc/fresh; touch /opt/a/mine; test -d /proc/self && test -c /dev/null && echo all");
+    let mut spec =
+        bx.spec("cat /opt/a/file /etc/fresh; touch /opt/a/mine; test -d /proc/self && test -c /dev/null && echo all");
     spec.mounts = vec![
         mount("/opt/a/file", SandboxSource::Bind(host.clone()), true),
         mount("/etc/fresh", SandboxSource::Bind(host), true),
@@ -237,8 +194,7 @@ pub(crate) fn devices() {
         "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero\n \
          00 00\n/proc/self/fd/0\npty\n"
     );
-    let mut spec =
-        bx.spec("df -k /dev/shm | grep shm | { read a b c; echo $b; }; stat -c %a /dev/shm");
+    let mut spec = bx.spec("df -k /dev/shm | grep shm | { read a b c; echo $b; }; stat -c %a /dev/shm");
     spec.shm_size = 20 << 20;
     assert_eq!(bx.output_of(&spec), "20480\n1777\n");
 }

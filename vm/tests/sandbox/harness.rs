@@ -5,8 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rbc_vm::exec::{
-    CancelToken, ExecError, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec, Spawner,
-    Stream,
+    CancelToken, ExecError, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec, Spawner, Stream,
 };
 
 /// A temporary directory with a busybox root and a warm helper.
@@ -66,19 +65,14 @@ impl Box {
         }
         std::fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox");
         for applet in [
-            "sh", "cat", "ls", "id", "env", "hostname", "echo", "true", "sleep", "mount", "ip",
-            "wc", "stat", "chmod", "rm", "mv", "touch", "mkdir", "mknod", "df", "grep", "kill",
-            "head", "yes", "chown", "readlink", "ps", "test", "od", "setsid", "seq", "dd",
-            "unshare",
+            "sh", "cat", "ls", "id", "env", "hostname", "echo", "true", "sleep", "mount", "ip", "wc", "stat", "chmod",
+            "rm", "mv", "touch", "mkdir", "mknod", "df", "grep", "kill", "head", "yes", "chown", "readlink", "ps",
+            "test", "od", "setsid", "seq", "dd", "unshare",
         ] {
             std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).expect("applet");
         }
         std::fs::write(root.join("etc/base"), "from the base\n").expect("file");
-        Self {
-            dir,
-            spawner: Spawner::start().expect("helper"),
-            runs: AtomicU32::new(0),
-        }
+        Self { dir, spawner: Spawner::start().expect("helper"), runs: AtomicU32::new(0) }
     }
 
     pub(crate) fn lower(&self) -> PathBuf {
@@ -105,9 +99,7 @@ impl Box {
             work: run.join("wk"),
             root: run.join("root"),
             mounts: Vec::new(),
-            args: ["/bin/sh", "-c", script]
-                .map(|a| a.as_bytes().to_vec())
-                .into(),
+            args: ["/bin/sh", "-c", script].map(|a| a.as_bytes().to_vec()).into(),
             env: vec![b"PATH=/bin".to_vec()],
             cwd: "/".into(),
             uid: 0,
@@ -157,11 +149,7 @@ impl Box {
 }
 
 pub(crate) fn mount(target: &str, source: SandboxSource, readonly: bool) -> SandboxMount {
-    SandboxMount {
-        target: target.into(),
-        source,
-        readonly,
-    }
+    SandboxMount { target: target.into(), source, readonly }
 }
 
 /// Names of everything below a directory.

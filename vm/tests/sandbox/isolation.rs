@@ -9,10 +9,7 @@ fn status_field(bx: &crate::harness::Box, uid: u32, field: &str) -> String {
     let mut spec = bx.spec(&format!("grep ^{field}: /proc/self/status"));
     (spec.uid, spec.gid, spec.groups) = (uid, uid, vec![uid]);
     let line = bx.output_of(&spec);
-    line.split_whitespace()
-        .nth(1)
-        .unwrap_or_default()
-        .to_owned()
+    line.split_whitespace().nth(1).unwrap_or_default().to_owned()
 }
 
 pub(crate) fn capabilities_are_those_of_docker() {
@@ -39,8 +36,7 @@ pub(crate) fn the_filter_is_on_and_sudo_would_work() {
 
 pub(crate) fn insecure_has_everything() {
     let Some(bx) = sandbox() else { return };
-    let mut spec =
-        bx.spec("grep ^Seccomp: /proc/self/status; mount -t tmpfs none /mnt && echo mounted");
+    let mut spec = bx.spec("grep ^Seccomp: /proc/self/status; mount -t tmpfs none /mnt && echo mounted");
     spec.insecure = true;
     assert_eq!(bx.output_of(&spec), "Seccomp:\t0\nmounted\n");
 }
@@ -75,23 +71,18 @@ pub(crate) fn proc_is_masked_and_partly_read_only() {
 
 pub(crate) fn the_host_is_out_of_sight() {
     let Some(bx) = sandbox() else { return };
-    assert_eq!(
-        bx.output("echo /*; ls /proc/1/root/ | wc -l"),
-        "/bin /dev /etc /mnt /proc /sys /tmp\n7\n"
-    );
+    assert_eq!(bx.output("echo /*; ls /proc/1/root/ | wc -l"), "/bin /dev /etc /mnt /proc /sys /tmp\n7\n");
     // The only place where a host path may show is the overlay's options.
     let here = bx.dir.path().to_string_lossy().into_owned();
     for line in bx.output("cat /proc/self/mountinfo").lines() {
-        assert!(
-            !line.contains(&here) || line.contains(" overlay "),
-            "{line}"
-        );
+        assert!(!line.contains(&here) || line.contains(" overlay "), "{line}");
     }
 }
 
 pub(crate) fn without_network_there_is_lo_and_it_is_up() {
     let Some(bx) = sandbox() else { return };
-    let mut spec = bx.spec("ip -o link | grep -v LOOPBACK | grep -c '[<,]UP'; ip -o link | grep LOOPBACK | grep -c '[<,]UP'");
+    let mut spec =
+        bx.spec("ip -o link | grep -v LOOPBACK | grep -c '[<,]UP'; ip -o link | grep LOOPBACK | grep -c '[<,]UP'");
     spec.network = Network::None;
     assert_eq!(bx.run(&spec).stdout, "0\n1\n");
 }
@@ -99,8 +90,5 @@ pub(crate) fn without_network_there_is_lo_and_it_is_up() {
 pub(crate) fn device_nodes_can_be_made() {
     let Some(bx) = sandbox() else { return };
     let ran = bx.run(&bx.spec("mknod -m 0622 /c c 1 7 && mknod /b b 7 0 && stat -c '%a %F' /c /b"));
-    assert_eq!(
-        ran.stdout,
-        "622 character special file\n644 block special file\n"
-    );
+    assert_eq!(ran.stdout, "622 character special file\n644 block special file\n");
 }

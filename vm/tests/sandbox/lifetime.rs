@@ -15,8 +15,7 @@ use crate::harness::{Box, mount, sandbox, this_program, token};
 /// A sandbox whose processes (one of them in the background, in a session of
 /// its own) hold the FIFO `dir/alive` until they are dead.
 fn lingering(bx: &Box, dir: &Path) -> SandboxSpec {
-    let mut spec = bx
-        .spec("exec 3> /mnt/alive; setsid sleep 1000 & echo started; echo started >&3; sleep 1000");
+    let mut spec = bx.spec("exec 3> /mnt/alive; setsid sleep 1000 & echo started; echo started >&3; sleep 1000");
     spec.mounts = vec![mount("/mnt", SandboxSource::Bind(dir.to_owned()), false)];
     spec
 }

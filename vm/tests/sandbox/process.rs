@@ -43,10 +43,7 @@ pub(crate) fn ids_directory_host_name_and_umask() {
 
 pub(crate) fn the_command_is_process_one() {
     let Some(bx) = sandbox() else { return };
-    assert_eq!(
-        bx.output("echo $$; set -- /proc/[0-9]*; echo $*"),
-        "1\n/proc/1\n"
-    );
+    assert_eq!(bx.output("echo $$; set -- /proc/[0-9]*; echo $*"), "1\n/proc/1\n");
 }
 
 pub(crate) fn resource_limits() {
@@ -66,10 +63,7 @@ pub(crate) fn a_program_that_is_not_there() {
     spec.args = vec![b"no-such-program".to_vec()];
     let ran = bx.run(&spec);
     assert_eq!(ran.status, ExitStatus::Code(127));
-    assert_eq!(
-        ran.stderr,
-        "exec: \"no-such-program\": executable file not found in $PATH\n"
-    );
+    assert_eq!(ran.stderr, "exec: \"no-such-program\": executable file not found in $PATH\n");
 
     let mut spec = bx.spec("");
     spec.args = vec![b"/no/such/prog".to_vec()];

@@ -21,10 +21,7 @@ fn as_nobody(test: &str, prepare: &str) {
         return;
     }
     // The program and its directory must be in reach of that user.
-    let place = tempfile::Builder::new()
-        .prefix("rbc-nobody-")
-        .tempdir()
-        .expect("directory");
+    let place = tempfile::Builder::new().prefix("rbc-nobody-").tempdir().expect("directory");
     let copy = place.path().join("program");
     std::fs::copy(std::env::current_exe().expect("own path"), &copy).expect("copy");
     let home = place.path().join("tmp");
@@ -35,15 +32,10 @@ fn as_nobody(test: &str, prepare: &str) {
     }
     drop(bx);
     let original = this_program(test);
-    let args: Vec<String> = original
-        .get_args()
-        .map(|a| a.to_string_lossy().into_owned())
-        .collect();
+    let args: Vec<String> = original.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
-        .arg(format!(
-            "{prepare} exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups \"$0\" \"$@\""
-        ))
+        .arg(format!("{prepare} exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups \"$0\" \"$@\""))
         .arg(&copy)
         .args(args)
         .env("TMPDIR", &home)
@@ -56,17 +48,11 @@ fn as_nobody(test: &str, prepare: &str) {
         eprintln!("{line}");
         return;
     }
-    assert!(
-        output.status.success() && text.contains("body passed"),
-        "{text}\n{errors}"
-    );
+    assert!(output.status.success() && text.contains("body passed"), "{text}\n{errors}");
 }
 
 pub(crate) fn an_ordinary_user_with_one_id() {
-    as_nobody(
-        "rootless::body_with_one_id",
-        "mount --bind /dev/null /etc/subuid;",
-    );
+    as_nobody("rootless::body_with_one_id", "mount --bind /dev/null /etc/subuid;");
 }
 
 pub(crate) fn an_ordinary_user_with_ranges() {
@@ -82,10 +68,7 @@ pub(crate) fn an_ordinary_user_with_ranges() {
 }
 
 pub(crate) fn inside_a_container_with_a_masked_proc() {
-    as_nobody(
-        "rootless::body_with_a_masked_proc",
-        "mount --bind /dev/null /proc/version;",
-    );
+    as_nobody("rootless::body_with_a_masked_proc", "mount --bind /dev/null /proc/version;");
 }
 
 /// What works with any map.
@@ -106,12 +89,7 @@ fn basics(bx: &Box) {
     let mut spec = bx.spec("cat /etc/base");
     spec.mounts = vec![mount(
         "/etc/base",
-        SandboxSource::Secret {
-            data: b"hidden\n".to_vec(),
-            mode: 0o400,
-            uid: 0,
-            gid: 0,
-        },
+        SandboxSource::Secret { data: b"hidden\n".to_vec(), mode: 0o400, uid: 0, gid: 0 },
         true,
     )];
     assert_eq!(bx.output_of(&spec), "hidden\n");
@@ -141,13 +119,9 @@ pub(crate) fn body_with_ranges() {
     let mut spec = bx.spec("id -u; id -G; touch /tmp/mine; stat -c '%u %g' /tmp/mine");
     (spec.uid, spec.gid, spec.groups) = (1000, 50, vec![50, 60]);
     let tmp = bx.lower().join("tmp");
-    std::fs::set_permissions(&tmp, std::os::unix::fs::PermissionsExt::from_mode(0o1777))
-        .expect("chmod");
+    std::fs::set_permissions(&tmp, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).expect("chmod");
     assert_eq!(bx.output_of(&spec), "1000\n50 60\n1000 50\n");
-    assert_eq!(
-        bx.output("touch /f && chown 5:6 /f && stat -c '%u %g' /f"),
-        "5 6\n"
-    );
+    assert_eq!(bx.output("touch /f && chown 5:6 /f && stat -c '%u %g' /f"), "5 6\n");
     // Removed here: outside the namespace its files belong to others.
     drop(bx);
 }
@@ -159,8 +133,7 @@ pub(crate) fn body_with_a_masked_proc() {
     assert_eq!(ran.status, ExitStatus::Code(0), "{ran:?}");
     assert_eq!(ran.stdout, "1\n");
     assert!(bx.spawner.degraded().contains(&Degraded::OuterProc));
-    let ran = bx
-        .run(&bx.spec("(echo x > /proc/sys/kernel/domainname) 2>&1; cat /proc/timer_list | wc -c"));
+    let ran = bx.run(&bx.spec("(echo x > /proc/sys/kernel/domainname) 2>&1; cat /proc/timer_list | wc -c"));
     assert!(ran.stdout.contains("Read-only"), "{ran:?}");
     assert!(ran.stdout.ends_with("\n0\n"), "{ran:?}");
 }

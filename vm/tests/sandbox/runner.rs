@@ -12,15 +12,8 @@ pub(crate) type Entry = (&'static str, fn());
 pub(crate) fn run(tests: &[Entry], args: &[String]) -> ExitCode {
     let has = |flag: &str| args.iter().any(|a| a == flag);
     // None is ignored.
-    let selected: Vec<Entry> = if has("--ignored") {
-        Vec::new()
-    } else {
-        tests
-            .iter()
-            .copied()
-            .filter(|t| matches(t.0, args))
-            .collect()
-    };
+    let selected: Vec<Entry> =
+        if has("--ignored") { Vec::new() } else { tests.iter().copied().filter(|t| matches(t.0, args)).collect() };
     if has("--list") {
         for (name, _) in &selected {
             println!("{name}: test");
@@ -56,10 +49,7 @@ pub(crate) fn run(tests: &[Entry], args: &[String]) -> ExitCode {
 
 /// Runs one body on this, the only thread.
 pub(crate) fn run_body(bodies: &[Entry], name: Option<&String>) -> ExitCode {
-    let Some((_, body)) = bodies
-        .iter()
-        .find(|b| Some(b.0) == name.map(String::as_str))
-    else {
+    let Some((_, body)) = bodies.iter().find(|b| Some(b.0) == name.map(String::as_str)) else {
         eprintln!("no body {name:?}");
         return ExitCode::FAILURE;
     };
@@ -82,12 +72,5 @@ fn matches(test: &str, args: &[String]) -> bool {
             name => names.push(name),
         }
     }
-    names.is_empty()
-        || names.iter().any(|name| {
-            if exact {
-                test == *name
-            } else {
-                test.contains(name)
-            }
-        })
+    names.is_empty() || names.iter().any(|name| if exact { test == *name } else { test.contains(name) })
 }

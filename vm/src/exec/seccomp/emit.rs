@@ -46,12 +46,7 @@ pub(super) const OFFSET_ARCH: u32 = 4;
 pub(super) const OFFSET_ARGUMENT: u32 = 16;
 
 fn statement(code: u16, k: u32) -> Instruction {
-    Instruction {
-        code,
-        jt: 0,
-        jf: 0,
-        k,
-    }
+    Instruction { code, jt: 0, jf: 0, k }
 }
 
 fn errno(number: u16) -> Instruction {
@@ -73,24 +68,11 @@ pub(super) fn program(arches: &[ArchProfile]) -> Vec<Instruction> {
 /// `if (condition) { body }`, where body always returns.
 fn branch(out: &mut Vec<Instruction>, code: u16, k: u32, body: Vec<Instruction>) {
     if let Ok(skip) = u8::try_from(body.len()) {
-        out.push(Instruction {
-            code,
-            jt: 0,
-            jf: skip,
-            k,
-        });
+        out.push(Instruction { code, jt: 0, jf: skip, k });
     } else {
         // A conditional jump reaches 255 instructions, JA any distance.
-        out.push(Instruction {
-            code,
-            jt: 1,
-            jf: 0,
-            k,
-        });
-        out.push(statement(
-            JUMP,
-            u32::try_from(body.len()).unwrap_or(u32::MAX),
-        ));
+        out.push(Instruction { code, jt: 1, jf: 0, k });
+        out.push(statement(JUMP, u32::try_from(body.len()).unwrap_or(u32::MAX)));
     }
     out.extend(body);
 }
@@ -131,10 +113,7 @@ fn block(ranges: &[(u32, Verdict)], out: &mut Vec<Instruction>) {
     let distance = |from: usize, to: Target| {
         let to = match to {
             Target::Node(index) => index,
-            Target::Leaf(verdict) => places
-                .iter()
-                .find(|(known, _)| *known == verdict)
-                .map_or(0, |(_, place)| *place),
+            Target::Leaf(verdict) => places.iter().find(|(known, _)| *known == verdict).map_or(0, |(_, place)| *place),
         };
         // In range by the choice of BLOCK.
         u8::try_from(to.saturating_sub(from + 1)).unwrap_or(u8::MAX)
@@ -171,11 +150,7 @@ fn plant(ranges: &[(u32, Verdict)], nodes: &mut Vec<Node>) -> Option<Target> {
     let (start, verdict) = *high.first()?;
     let index = nodes.len();
     let passing = Target::Leaf(verdict);
-    nodes.push(Node {
-        start,
-        low: passing,
-        high: passing,
-    });
+    nodes.push(Node { start, low: passing, high: passing });
     let low = plant(low, nodes)?;
     let high = plant(high, nodes)?;
     if let Some(node) = nodes.get_mut(index) {

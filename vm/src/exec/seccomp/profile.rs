@@ -60,26 +60,12 @@ struct Special {
 /// The native architecture first, then the 32-bit one that the same kernel
 /// runs.
 pub(super) fn native() -> Vec<ArchProfile> {
-    if cfg!(target_arch = "aarch64") {
-        aarch64()
-    } else {
-        x86_64()
-    }
+    if cfg!(target_arch = "aarch64") { aarch64() } else { x86_64() }
 }
 
 pub(super) fn x86_64() -> Vec<ArchProfile> {
-    let native = Special {
-        clone: 56,
-        clone3: 435,
-        personality: 135,
-        socket: 41,
-    };
-    let compat = Special {
-        clone: 120,
-        clone3: 435,
-        personality: 136,
-        socket: 359,
-    };
+    let native = Special { clone: 56, clone3: 435, personality: 135, socket: 41 };
+    let compat = Special { clone: 120, clone3: 435, personality: 136, socket: 359 };
     vec![
         arch(AUDIT_ARCH_X86_64, ALLOWED.iter().map(|r| r.1), &native),
         arch(AUDIT_ARCH_I386, ALLOWED.iter().map(|r| r.2), &compat),
@@ -87,18 +73,8 @@ pub(super) fn x86_64() -> Vec<ArchProfile> {
 }
 
 pub(super) fn aarch64() -> Vec<ArchProfile> {
-    let native = Special {
-        clone: 220,
-        clone3: 435,
-        personality: 92,
-        socket: 198,
-    };
-    let compat = Special {
-        clone: 120,
-        clone3: 435,
-        personality: 136,
-        socket: 281,
-    };
+    let native = Special { clone: 220, clone3: 435, personality: 92, socket: 198 };
+    let compat = Special { clone: 120, clone3: 435, personality: 136, socket: 281 };
     vec![
         arch(AUDIT_ARCH_AARCH64, ALLOWED.iter().map(|r| r.3), &native),
         arch(AUDIT_ARCH_ARM, ALLOWED.iter().map(|r| r.4), &compat),
@@ -106,10 +82,7 @@ pub(super) fn aarch64() -> Vec<ArchProfile> {
 }
 
 fn arch(audit: u32, allowed: impl Iterator<Item = u32>, special: &Special) -> ArchProfile {
-    let mut calls: Vec<(u32, Verdict)> = allowed
-        .filter(|n| *n != NONE)
-        .map(|n| (n, Verdict::Allow))
-        .collect();
+    let mut calls: Vec<(u32, Verdict)> = allowed.filter(|n| *n != NONE).map(|n| (n, Verdict::Allow)).collect();
     calls.push((special.clone, Verdict::AllowWithoutBits(CLONE_NAMESPACES)));
     // libc falls back to clone, whose flags a filter can read.
     calls.push((special.clone3, UNKNOWN));
@@ -140,11 +113,7 @@ fn arch(audit: u32, allowed: impl Iterator<Item = u32>, special: &Special) -> Ar
 /// does not name are refused; arm's private range starts far above it, and
 /// what lies between is unknown.
 fn gap(next_known: u32) -> Verdict {
-    if next_known >= ARM_PRIVATE {
-        UNKNOWN
-    } else {
-        REFUSED
-    }
+    if next_known >= ARM_PRIVATE { UNKNOWN } else { REFUSED }
 }
 
 /// `__ARM_NR_BASE`.

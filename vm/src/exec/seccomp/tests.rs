@@ -13,21 +13,12 @@ const EPERM: u32 = RET_ERRNO | 1;
 const ENOSYS: u32 = RET_ERRNO | 38;
 
 fn call(arch: u32, number: u32, first: u64) -> Call {
-    Call {
-        number,
-        arch,
-        args: [first, 0, 0, 0, 0, 0],
-    }
+    Call { number, arch, args: [first, 0, 0, 0, 0, 0] }
 }
 
 /// Which calls each architecture allows without looking at arguments.
 fn allowed() -> [(Vec<ArchProfile>, usize, Column); 4] {
-    [
-        (x86_64(), 0, |r| r.1),
-        (x86_64(), 1, |r| r.2),
-        (aarch64(), 0, |r| r.3),
-        (aarch64(), 1, |r| r.4),
-    ]
+    [(x86_64(), 0, |r| r.1), (x86_64(), 1, |r| r.2), (aarch64(), 0, |r| r.3), (aarch64(), 1, |r| r.4)]
 }
 
 type Column = fn(&Row) -> u32;
@@ -38,16 +29,9 @@ fn every_number_of_every_architecture_gets_its_verdict() {
     for (arches, index, column) in allowed() {
         let filter = program(&arches);
         let arch = arches[index].audit;
-        let numbers: HashMap<u32, &str> = ALLOWED
-            .iter()
-            .filter(|r| column(r) != NONE)
-            .map(|r| (column(r), r.0))
-            .collect();
-        let last = *numbers
-            .keys()
-            .filter(|n| **n < 0x1000)
-            .max()
-            .expect("calls");
+        let numbers: HashMap<u32, &str> =
+            ALLOWED.iter().filter(|r| column(r) != NONE).map(|r| (column(r), r.0)).collect();
+        let last = *numbers.keys().filter(|n| **n < 0x1000).max().expect("calls");
         for number in (0..1024).chain(0xF_0000..0xF_0010) {
             let special: &[u32] = match (arch, index) {
                 (X86_64, _) => &[56, 435, 135, 41],
@@ -132,69 +116,30 @@ fn filters_are_short() {
 #[test]
 fn another_compiler_agrees() {
     use seccompiler::{
-        BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition,
-        SeccompFilter, SeccompRule, TargetArch,
+        BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompFilter,
+        SeccompRule, TargetArch,
     };
     let rule = |op, value| {
         let condition = SeccompCondition::new(0, Len::Dword, op, value).expect("condition");
         SeccompRule::new(vec![condition]).expect("rule")
     };
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED
-        .iter()
-        .filter(|r| r.1 != NONE)
-        .map(|r| (i64::from(r.1), Vec::new()))
-        .collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        ALLOWED.iter().filter(|r| r.1 != NONE).map(|r| (i64::from(r.1), Vec::new())).collect();
     rules.insert(56, vec![rule(Op::MaskedEq(0x7E02_0000), 0)]);
-    rules.insert(
-        135,
-        [0, 8, 0x2_0000, 0x2_0008, 0xFFFF_FFFF]
-            .map(|v| rule(Op::Eq, v))
-            .into(),
-    );
-    rules.insert(
-        41,
-        vec![rule(Op::Lt, 38), rule(Op::Eq, 39), rule(Op::Gt, 40)],
-    );
-    let theirs: BpfProgram = SeccompFilter::new(
-        rules,
-        SeccompAction::Errno(1),
-        SeccompAction::Allow,
-        TargetArch::x86_64,
-    )
-    .and_then(TryInto::try_into)
-    .expect("filter");
-    let theirs: Vec<Instruction> = theirs
-        .iter()
-        .map(|i| Instruction {
-            code: i.code,
-            jt: i.jt,
-            jf: i.jf,
-            k: i.k,
-        })
-        .collect();
+    rules.insert(135, [0, 8, 0x2_0000, 0x2_0008, 0xFFFF_FFFF].map(|v| rule(Op::Eq, v)).into());
+    rules.insert(41, vec![rule(Op::Lt, 38), rule(Op::Eq, 39), rule(Op::Gt, 40)]);
+    let theirs: BpfProgram =
+        SeccompFilter::new(rules, SeccompAction::Errno(1), SeccompAction::Allow, TargetArch::x86_64)
+            .and_then(TryInto::try_into)
+            .expect("filter");
+    let theirs: Vec<Instruction> =
+        theirs.iter().map(|i| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
     let ours = program(&x86_64());
-    let arguments = [
-        0,
-        1,
-        8,
-        17,
-        38,
-        39,
-        40,
-        41,
-        0x2_0000,
-        0x2_0008,
-        0x7E02_0000,
-        0xFFFF_FFFF,
-    ];
+    let arguments = [0, 1, 8, 17, 38, 39, 40, 41, 0x2_0000, 0x2_0008, 0x7E02_0000, 0xFFFF_FFFF];
     for number in 0..600 {
         for first in arguments {
             let call = call(X86_64, number, first);
-            assert_eq!(
-                run(&ours, &call) == RET_ALLOW,
-                run(&theirs, &call) == RET_ALLOW,
-                "{number} with {first:#x}"
-            );
+            assert_eq!(run(&ours, &call) == RET_ALLOW, run(&theirs, &call) == RET_ALLOW, "{number} with {first:#x}");
         }
     }
 }

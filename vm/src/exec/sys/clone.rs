@@ -56,8 +56,7 @@ fn by_clone3(flags: libc::c_int) -> io::Result<Cloned> {
     // fork: the child runs on its own copy of this stack. No other thread
     // exists whose locks could be copied while held (documented contract;
     // both callers are single-threaded processes).
-    let ret =
-        check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) })?;
+    let ret = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) })?;
     if ret == 0 {
         return Ok(Cloned::Child);
     }
@@ -72,16 +71,7 @@ fn by_clone(flags: libc::c_int) -> io::Result<Cloned> {
     let flags = libc::c_long::from(flags | libc::CLONE_PIDFD | libc::SIGCHLD);
     // SAFETY: as above. The arguments after `pidfd` (child_tid and tls, in an
     // order that depends on the architecture) are unused with these flags.
-    let ret = check(unsafe {
-        libc::syscall(
-            libc::SYS_clone,
-            flags,
-            0_usize,
-            &raw mut pidfd,
-            0_usize,
-            0_usize,
-        )
-    })?;
+    let ret = check(unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, &raw mut pidfd, 0_usize, 0_usize) })?;
     if ret == 0 {
         return Ok(Cloned::Child);
     }
@@ -111,9 +101,8 @@ mod tests {
             match call(0).expect("clone") {
                 Cloned::Child => exit_now(7),
                 Cloned::Parent(pidfd) => {
-                    let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)
-                        .expect("wait")
-                        .expect("status");
+                    let status =
+                        waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).expect("wait").expect("status");
                     assert_eq!(status.exit_status(), Some(7));
                 }
             }

@@ -8,12 +8,5 @@ use super::check;
 pub(in crate::exec) fn close_on_exec_from(first: libc::c_uint) {
     // SAFETY: no memory is passed, and setting a flag invalidates no
     // descriptor that anybody owns.
-    let _ = check(unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            first,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    });
+    let _ = check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) });
 }

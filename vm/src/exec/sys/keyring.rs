@@ -9,11 +9,5 @@ const JOIN_SESSION_KEYRING: libc::c_long = 1;
 /// the user's keys. Failure (no `CONFIG_KEYS`, quota) is of no consequence.
 pub(in crate::exec) fn join_new_session_keyring() {
     // SAFETY: a null name asks for an anonymous keyring; no memory is passed.
-    let _ = check(unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            JOIN_SESSION_KEYRING,
-            std::ptr::null::<libc::c_char>(),
-        )
-    });
+    let _ = check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) });
 }

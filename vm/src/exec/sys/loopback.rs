@@ -8,9 +8,8 @@ use super::check;
 /// Brings `lo` of the current network namespace up.
 pub(in crate::exec) fn bring_up() -> io::Result<()> {
     // SAFETY: no memory is passed.
-    let fd = check(libc::c_long::from(unsafe {
-        libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
-    }))?;
+    let fd =
+        check(libc::c_long::from(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) }))?;
     #[allow(clippy::cast_possible_truncation)]
     // SAFETY: a fresh descriptor (an int, widened above) that nobody else owns.
     let socket = unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) };
@@ -23,12 +22,6 @@ pub(in crate::exec) fn bring_up() -> io::Result<()> {
     let flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     request.ifr_ifru.ifru_flags = flags;
     // SAFETY: SIOCSIFFLAGS reads one `ifreq`, which outlives the call.
-    check(libc::c_long::from(unsafe {
-        libc::ioctl(
-            socket.as_raw_fd(),
-            libc::SIOCSIFFLAGS as _,
-            &raw const request,
-        )
-    }))
-    .map(drop)
+    check(libc::c_long::from(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) }))
+        .map(drop)
 }

@@ -25,12 +25,7 @@ struct MountAttr {
 
 /// Adds attributes to the mount `fd` stands for and to all mounts below it.
 pub(in crate::exec) fn add_recursive(fd: impl AsFd, attributes: u64) -> io::Result<()> {
-    let attr = MountAttr {
-        attr_set: attributes,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
+    let attr = MountAttr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
     // SAFETY: the path is a NUL-terminated literal and `attr` is a valid
     // mount_attr of the size passed; both outlive the call.
     check(unsafe {

@@ -13,16 +13,10 @@ use super::subid;
 /// The maps a caller should get.
 pub(super) enum Wanted {
     /// The caller and its subordinate ranges, through the setuid programs.
-    Subordinate {
-        uids: Vec<IdRange>,
-        gids: Vec<IdRange>,
-    },
+    Subordinate { uids: Vec<IdRange>, gids: Vec<IdRange> },
     /// Root without the right to mount (a plain container): every id it has,
     /// as it is, which its `CAP_SETUID` allows.
-    Same {
-        uids: Vec<IdRange>,
-        gids: Vec<IdRange>,
-    },
+    Same { uids: Vec<IdRange>, gids: Vec<IdRange> },
     /// Nothing but the caller, and why.
     Nothing(String),
 }
@@ -32,10 +26,7 @@ impl Wanted {
         let uid = geteuid();
         if uid.is_root() {
             return match (current("uid_map"), current("gid_map")) {
-                (Ok(uids), Ok(gids)) => Self::Same {
-                    uids: same(uids),
-                    gids: same(gids),
-                },
+                (Ok(uids), Ok(gids)) => Self::Same { uids: same(uids), gids: same(gids) },
                 (Err(e), _) | (_, Err(e)) => Self::Nothing(e.to_string()),
             };
         }
@@ -67,34 +58,21 @@ impl Wanted {
 
 /// The caller as 0, the ranges from 1 on.
 fn with_caller(id: u32, ranges: &[(u32, u32)]) -> Vec<IdRange> {
-    let mut map = vec![IdRange {
-        inside: 0,
-        outside: id,
-        count: 1,
-    }];
+    let mut map = vec![IdRange { inside: 0, outside: id, count: 1 }];
     let mut inside: u32 = 1;
     for (outside, count) in ranges {
         let count = (*count).min(u32::MAX - inside);
         if count == 0 {
             break;
         }
-        map.push(IdRange {
-            inside,
-            outside: *outside,
-            count,
-        });
+        map.push(IdRange { inside, outside: *outside, count });
         inside += count;
     }
     map
 }
 
 fn same(map: Vec<IdRange>) -> Vec<IdRange> {
-    map.into_iter()
-        .map(|range| IdRange {
-            outside: range.inside,
-            ..range
-        })
-        .collect()
+    map.into_iter().map(|range| IdRange { outside: range.inside, ..range }).collect()
 }
 
 fn run(program: &str, pid: i32, map: &[IdRange]) -> Result<(), String> {
@@ -107,10 +85,7 @@ fn run(program: &str, pid: i32, map: &[IdRange]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    Err(format!(
-        "{program}: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    ))
+    Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
 fn write_map(path: &str, map: &[IdRange]) -> Result<(), String> {
@@ -154,22 +129,14 @@ fn parse(text: &str) -> Option<Vec<IdRange>> {
     text.lines()
         .map(|line| {
             let mut numbers = line.split_whitespace().map(|n| n.parse().ok());
-            Some(IdRange {
-                inside: numbers.next()??,
-                outside: numbers.next()??,
-                count: numbers.next()??,
-            })
+            Some(IdRange { inside: numbers.next()??, outside: numbers.next()??, count: numbers.next()?? })
         })
         .collect()
 }
 
 /// Whether a map is that of the first namespace.
 pub(super) fn is_everything(map: &[IdRange]) -> bool {
-    map == [IdRange {
-        inside: 0,
-        outside: 0,
-        count: u32::MAX,
-    }]
+    map == [IdRange { inside: 0, outside: 0, count: u32::MAX }]
 }
 
 #[cfg(test)]
@@ -178,18 +145,10 @@ mod tests {
 
     #[test]
     fn the_caller_becomes_root_and_its_ranges_follow() {
-        let range = |inside, outside, count| IdRange {
-            inside,
-            outside,
-            count,
-        };
+        let range = |inside, outside, count| IdRange { inside, outside, count };
         assert_eq!(
             with_caller(1000, &[(100_000, 65_536), (300_000, 10)]),
-            [
-                range(0, 1000, 1),
-                range(1, 100_000, 65_536),
-                range(65_537, 300_000, 10)
-            ]
+            [range(0, 1000, 1), range(1, 100_000, 65_536), range(65_537, 300_000, 10)]
         );
     }
 

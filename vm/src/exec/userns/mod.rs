@@ -92,8 +92,7 @@ fn enter() -> Result<IdMap, Failure> {
     let gid = rustix::process::getegid().as_raw();
     let wanted = Wanted::for_caller();
     let (go_end, go) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::at("create a pipe"))?;
-    let (answer, answer_end) =
-        pipe_with(PipeFlags::CLOEXEC).map_err(Failure::at("create a pipe"))?;
+    let (answer, answer_end) = pipe_with(PipeFlags::CLOEXEC).map_err(Failure::at("create a pipe"))?;
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     let mapper = match clone_process(0).map_err(Failure::at("fork"))? {
         Cloned::Parent(pidfd) => pidfd,
@@ -177,10 +176,5 @@ fn describe(note: Option<String>) -> Result<IdMap, Failure> {
     } else {
         IdMapKind::Single
     };
-    Ok(IdMap {
-        kind,
-        uids,
-        gids,
-        note,
-    })
+    Ok(IdMap { kind, uids, gids, note })
 }

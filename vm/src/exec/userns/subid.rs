@@ -5,10 +5,7 @@ use nix::unistd::{Uid, User};
 /// The ranges `(first, count)` that `file` gives the user; why there are none.
 pub(super) fn ranges(file: &str, uid: u32) -> Result<Vec<(u32, u32)>, String> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("read {file}: {e}"))?;
-    let name = User::from_uid(Uid::from_raw(uid))
-        .ok()
-        .flatten()
-        .map(|user| user.name);
+    let name = User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
     let found = parse(&text, uid, name.as_deref());
     if found.is_empty() {
         let who = name.unwrap_or_else(|| format!("user id {uid}"));
@@ -38,10 +35,7 @@ mod tests {
     #[test]
     fn lines_of_the_user_by_name_or_number() {
         let text = "ann:100000:65536\nbob:200000:65536\n1000:300000:10\nann:1:0\nann:x:1\n\n";
-        assert_eq!(
-            parse(text, 1000, Some("ann")),
-            [(100_000, 65_536), (300_000, 10)]
-        );
+        assert_eq!(parse(text, 1000, Some("ann")), [(100_000, 65_536), (300_000, 10)]);
         assert_eq!(parse(text, 7, Some("carl")), []);
         assert_eq!(parse(text, 1000, None), [(300_000, 10)]);
     }

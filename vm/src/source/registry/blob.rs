@@ -159,7 +159,7 @@ impl BlobReader {
                 range.unwrap_or(self.position)
             }
             _ => {
-                return Err(status_error(answer, describe(&self.reference, &self.layer.digest)));
+                return Err(status_error(answer, self.what()));
             }
         };
         let host = answer.url.authority.clone();
@@ -189,7 +189,7 @@ impl BlobReader {
             State::Verified => return Ok(0),
             State::Failed => {
                 return Err(ImageError::BadDocument {
-                    what: describe(&self.reference, &self.layer.digest),
+                    what: self.what(),
                     why: "was read on after an error".to_owned(),
                 });
             }
@@ -261,22 +261,22 @@ impl BlobReader {
     fn verify(&mut self) -> Result<(), ImageError> {
         let actual = self.hasher.clone().finish();
         if actual != self.layer.digest {
-            return Err(ImageError::BadDigest {
-                what: describe(&self.reference, &self.layer.digest),
-                expected: self.layer.digest.clone(),
-                actual,
-            });
+            return Err(ImageError::BadDigest { what: self.what(), expected: self.layer.digest.clone(), actual });
         }
         self.state = State::Verified;
         Ok(())
     }
 
+    fn what(&self) -> String {
+        describe(&self.reference.name(), &self.layer.digest)
+    }
+
     fn wrong_size(&self, actual: u64) -> ImageError {
-        ImageError::BadSize { what: describe(&self.reference, &self.layer.digest), expected: self.layer.size, actual }
+        ImageError::BadSize { what: self.what(), expected: self.layer.size, actual }
     }
 
     fn unreachable(&self, host: String, why: String) -> ImageError {
-        ImageError::Unreachable { reference: describe(&self.reference, &self.layer.digest), host, why }
+        ImageError::Unreachable { reference: self.what(), host, why }
     }
 }
 

@@ -24,7 +24,7 @@ mod connections;
 mod credentials;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -89,7 +89,13 @@ impl Registry {
     /// `platform` says so, and the caller warns.
     pub fn resolve(&self, reference: &ImageReference, platform: &Platform) -> Result<Resolved, ImageError> {
         let repository = Repository { registry: self, reference };
-        let walk = Walk { reference, wanted: platform, source: &repository, cache: self.cache.as_deref() };
+        let walk = Walk {
+            reference: reference.to_string(),
+            name: reference.name(),
+            wanted: platform,
+            source: &repository,
+            cache: self.cache.as_deref(),
+        };
         let (digest, bytes) = match reference.digest() {
             Some(digest) => {
                 let bytes = walk.fetch(DocumentKind::Manifest, digest, None)?;
@@ -235,7 +241,7 @@ impl DocumentSource for Repository<'_> {
         self.registry.first(self.reference, |endpoint| {
             let (_, bytes) = self.get(endpoint, kind, digest.as_str(), limit)?;
             // Here as well, so that a broken mirror does not hide the registry.
-            verify(&bytes, digest, None, || describe(self.reference, digest))?;
+            verify(&bytes, digest, None, || describe(&self.reference.name(), digest))?;
             Ok(bytes)
         })
     }

@@ -134,7 +134,7 @@ fn identity_tokens_are_exchanged() {
     let server = bearer(
         |request| {
             assert_eq!(request.method, "POST");
-            let form = &request.body;
+            let form = String::from_utf8(request.body.clone()).unwrap();
             let ok = form.contains("grant_type=refresh_token") && form.contains("refresh_token=ID");
             if ok { Response::ok(r#"{"access_token":"T"}"#) } else { Response::status(401) }
         },

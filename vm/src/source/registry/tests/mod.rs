@@ -4,5 +4,5 @@ mod auth;
 mod fixture;
 mod real;
 mod resolve;
-mod server;
+pub(crate) mod server;
 mod transfer;

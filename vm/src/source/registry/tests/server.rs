@@ -12,7 +12,7 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
@@ -115,7 +115,7 @@ fn serve(
         let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let request = Request { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() };
+        let request = Request { method, path, headers, body };
         log.lock().push(request.clone());
         let response = answer(&request);
         let head = request.method == "HEAD";
