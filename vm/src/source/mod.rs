@@ -6,7 +6,7 @@
 
 pub mod digest;
 pub mod error;
-
+pub mod git;
 pub mod http;
 pub mod image;
 pub mod manifest;
