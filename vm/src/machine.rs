@@ -12,13 +12,15 @@ use rbc_ir::{Digest, Platform};
 
 use crate::config::RegistryConfig;
 use crate::exec::{ExecError, Spawner};
-use crate::schedule::BuildErrorKind;
+use crate::schedule::{BuildErrorKind, BuildRequest};
 use crate::source::digest::BlobDigest;
+use crate::source::git::{GitClient, GitOptions};
+use crate::source::http::HttpClient;
 use crate::source::image::{BlobCache, LayerDescriptor, Resolved};
 use crate::source::oci_layout::OciLayout;
 use crate::source::platform::Platform as SourcePlatform;
 use crate::source::reference::ImageReference;
-use crate::source::registry::{Credentials, Registry, RegistryOptions};
+use crate::source::registry::{Credentials, Registry, RegistryOptions, RetryPolicy};
 use crate::store::{Store, StoreError};
 
 /// What a [`Vm`] is made with.
@@ -34,6 +36,8 @@ pub struct VmOptions {
 pub struct Vm {
     pub(crate) store: Arc<Store>,
     registry: Registry,
+    http: HttpClient,
+    cancel: Arc<AtomicBool>,
     spawner: OnceLock<Spawner>,
     /// Held while the helper is started: two threads need one.
     starting: Mutex<()>,
@@ -47,6 +51,9 @@ impl Vm {
     /// If the store cannot be used.
     pub fn open(home: &Path, options: VmOptions) -> Result<Self, StoreError> {
         let store = Arc::new(Store::open(home)?);
+        let (connect, idle) = (options.registry.connect_timeout, options.registry.idle_timeout);
+        let http = HttpClient::new(connect, idle, RetryPolicy::default(), options.cancel.clone());
+        let cancel = options.cancel.clone();
         let registry = Registry::new(RegistryOptions {
             config: options.registry,
             credentials: Credentials::from_env(),
@@ -54,7 +61,7 @@ impl Vm {
             cancel: options.cancel,
             ..RegistryOptions::default()
         });
-        Ok(Self { store, registry, spawner: OnceLock::new(), starting: Mutex::new(()) })
+        Ok(Self { store, registry, http, cancel, spawner: OnceLock::new(), starting: Mutex::new(()) })
     }
 
     /// Returns the client of image registries.
@@ -65,6 +72,27 @@ impl Vm {
     /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns the client of web servers.
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
+    /// Returns a client of git repositories, with what a build was given to
+    /// reach them (BuildKit's secrets `GIT_AUTH_HEADER` and `GIT_AUTH_TOKEN`).
+    pub(crate) fn git(&self, request: &BuildRequest<'_>) -> GitClient {
+        let secret = |id: &str| request.secrets.get(id).map(|v| String::from_utf8_lossy(v).trim().to_owned());
+        let options = GitOptions {
+            authorization: secret("GIT_AUTH_HEADER"),
+            ssh_auth_sock: request.ssh.get("default").cloned(),
+            known_hosts: None,
+        };
+        let options = match secret("GIT_AUTH_TOKEN") {
+            Some(token) if options.authorization.is_none() => options.with_token(&token),
+            _ => options,
+        };
+        GitClient::new(options, self.cancel.clone())
     }
 
     /// Returns the sandbox helper, starting it for the first process.

@@ -15,6 +15,8 @@ mod cache_mount;
 mod demand;
 mod exec_step;
 mod file_step;
+mod git_step;
+mod http_step;
 mod image_step;
 mod instance;
 mod keys;

@@ -99,6 +99,12 @@ pub enum BuildErrorKind {
     /// An image could not be had.
     #[error(transparent)]
     Image(#[from] crate::source::error::ImageError),
+    /// A file cannot be fetched.
+    #[error(transparent)]
+    Http(#[from] crate::source::http::HttpError),
+    /// A repository cannot be fetched.
+    #[error(transparent)]
+    Git(#[from] crate::source::git::GitError),
     /// A layer of an image is no sound archive.
     #[error("layer {layer} of {image}: {why}")]
     Layer {

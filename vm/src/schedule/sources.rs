@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use rbc_ir::{ExecMountKind, FileAction, NodeId, Op, Plan};
 
+use super::http_step::Wanted;
 use super::{Build, BuildError, BuildErrorKind, at};
-use crate::context::{self, Wanted};
+use crate::context;
 use crate::event::Event;
 use crate::fs::ignore::Patterns;
 use crate::fs::{Root, SourceKind};
@@ -62,45 +63,52 @@ fn load_one(build: &Build<'_>, node: NodeId, op: &Op) -> Result<(Root, SourceKin
             let root = context::load(build.vm.store(), directory, &ignore, &wanted, &progress)?;
             Ok((root, SourceKind::Context))
         }
+        Op::Http { url, filename, checksum, mode } => {
+            let wanted = Wanted { url, filename, checksum: checksum.as_ref(), mode: *mode };
+            Ok((super::http_step::load(build, node, &wanted)?, SourceKind::Tree))
+        }
+        Op::Git { .. } => Ok((super::git_step::load(build, op)?, SourceKind::Tree)),
         _ => Err(BuildErrorKind::Unsupported("not a source".to_owned())),
     }
 }
 
 /// What the nodes of a plan read of a context.
-fn wanted(plan: &Plan, context: NodeId) -> Vec<Wanted> {
+fn wanted(plan: &Plan, context: NodeId) -> Vec<context::Wanted> {
     let mut list = Vec::new();
     for node in &plan.nodes {
         for (i, _) in node.inputs.iter().enumerate().filter(|(_, input)| **input == context) {
             match &node.op {
                 // As a base it is read whole.
-                Op::Exec(_) | Op::File { .. } if i == 0 => list.push(Wanted::all()),
+                Op::Exec(_) | Op::File { .. } if i == 0 => list.push(context::Wanted::all()),
                 Op::File { actions } => {
                     for action in actions {
                         if let FileAction::Copy(copy) = action
                             && copy.from == i
                         {
-                            list.push(Wanted::new(&copy.source));
+                            list.push(context::Wanted::new(&copy.source));
                         }
                     }
                 }
                 Op::Exec(exec) => {
                     for mount in &exec.mounts {
                         match &mount.kind {
-                            ExecMountKind::Bind { input, source, .. } if *input == i => list.push(Wanted::new(source)),
+                            ExecMountKind::Bind { input, source, .. } if *input == i => {
+                                list.push(context::Wanted::new(source))
+                            }
                             ExecMountKind::Cache { input: Some(input), source, .. } if *input == i => {
-                                list.push(Wanted::new(source));
+                                list.push(context::Wanted::new(source));
                             }
                             _ => {}
                         }
                     }
                 }
-                _ => list.push(Wanted::all()),
+                _ => list.push(context::Wanted::all()),
             }
         }
     }
     for target in &plan.targets {
         if target.instances.iter().any(|i| i.root == context) {
-            list.push(Wanted::all());
+            list.push(context::Wanted::all());
         }
     }
     list.sort();

@@ -138,10 +138,7 @@ pub enum HttpError {
 impl HttpError {
     /// Says whether the environment is at fault (exit code 3), not the build.
     pub fn is_environment(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. } | Self::Tls { .. } | Self::Write { .. }
-        )
+        matches!(self, Self::Unreachable { .. } | Self::Tls { .. } | Self::Write { .. })
     }
 }
 
@@ -155,9 +152,7 @@ impl From<Cancelled> for HttpError {
 /// path, or `__unnamed__` (BuildKit `dockerfile2llb/convert.go`). Redirects and
 /// `Content-Disposition` do not count.
 pub fn file_name(url: &str) -> String {
-    let path = HttpUrl::parse(url)
-        .map(|u| decode(u.path()))
-        .unwrap_or_default();
+    let path = HttpUrl::parse(url).map(|u| decode(u.path())).unwrap_or_default();
     let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or("");
     if matches!(name, "" | "." | "..") || name.contains('\0') {
         return "__unnamed__".to_owned();
@@ -174,18 +169,9 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// Makes a client.
-    pub fn new(
-        connect_timeout: Duration,
-        idle_timeout: Duration,
-        retry: RetryPolicy,
-        cancel: Arc<AtomicBool>,
-    ) -> Self {
+    pub fn new(connect_timeout: Duration, idle_timeout: Duration, retry: RetryPolicy, cancel: Arc<AtomicBool>) -> Self {
         Self {
-            agents: PlainAgents {
-                connect_timeout,
-                idle_timeout,
-                agents: Mutex::default(),
-            },
+            agents: PlainAgents { connect_timeout, idle_timeout, agents: Mutex::default() },
             retry,
             cancel: Cancel::new(cancel),
         }
@@ -199,14 +185,10 @@ impl HttpClient {
         out: &mut dyn Write,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Fetched, HttpError> {
-        let url = HttpUrl::parse(request.url).ok_or_else(|| HttpError::InvalidUrl {
-            url: request.url.to_owned(),
-        })?;
+        let url = HttpUrl::parse(request.url).ok_or_else(|| HttpError::InvalidUrl { url: request.url.to_owned() })?;
         let mut headers = Vec::new();
         // A content that does not have the wanted checksum is of no use.
-        let previous = request
-            .previous
-            .filter(|p| request.checksum.is_none_or(|c| c.as_str() == p.digest));
+        let previous = request.previous.filter(|p| request.checksum.is_none_or(|c| c.as_str() == p.digest));
         if let Some(etag) = previous.and_then(|p| p.etag.as_deref()) {
             headers.push(("if-none-match", etag));
         } else if let Some(date) = previous.and_then(|p| p.last_modified.as_deref()) {
@@ -214,10 +196,7 @@ impl HttpClient {
         }
         let transfer = Transfer {
             client: self,
-            authorization: request
-                .authorization
-                .map(str::to_owned)
-                .or_else(|| userinfo(&url)),
+            authorization: request.authorization.map(str::to_owned).or_else(|| userinfo(&url)),
             url,
         };
         let answer = transfer.ask(&headers)?;
@@ -238,12 +217,7 @@ impl HttpClient {
                 actual: digest,
             });
         }
-        Ok(Fetched::Written(HttpRecord {
-            etag,
-            last_modified,
-            digest: digest.to_string(),
-            size,
-        }))
+        Ok(Fetched::Written(HttpRecord { etag, last_modified, digest: digest.to_string(), size }))
     }
 }
 
@@ -261,13 +235,7 @@ impl Transfer<'_> {
             self.client.cancel.check()?;
             attempt += 1;
             let authorization = self.authorization.as_deref();
-            let result = exchange(
-                &self.client.agents,
-                &Method::GET,
-                &self.url,
-                headers,
-                authorization,
-            );
+            let result = exchange(&self.client.agents, &Method::GET, &self.url, headers, authorization);
             let asked = match &result {
                 Ok(answer) if is_transient(answer.status()) => {
                     retry_after(answer.header("retry-after"), SystemTime::now())
@@ -305,10 +273,7 @@ impl Transfer<'_> {
                 Ok(count) => {
                     let piece = buffer.get(..count).unwrap_or_default();
                     hasher.update(piece);
-                    out.write_all(piece).map_err(|source| HttpError::Write {
-                        url: self.url.to_string(),
-                        source,
-                    })?;
+                    out.write_all(piece).map_err(|source| HttpError::Write { url: self.url.to_string(), source })?;
                     position += count as u64;
                     progress(count as u64);
                     failures = 0;
@@ -326,10 +291,8 @@ impl Transfer<'_> {
             let range = format!("bytes={position}-");
             let answer = self.ask(&[("range", &range), ("if-range", etag)])?;
             let start = format!("bytes {position}-");
-            let continues = answer.status() == 206
-                && answer
-                    .header("content-range")
-                    .is_some_and(|r| r.starts_with(&start));
+            let continues =
+                answer.status() == 206 && answer.header("content-range").is_some_and(|r| r.starts_with(&start));
             if !continues {
                 return Err(self.broken(host, why));
             }
@@ -339,18 +302,11 @@ impl Transfer<'_> {
     }
 
     fn broken(&self, host: String, why: String) -> HttpError {
-        HttpError::Unreachable {
-            url: self.url.to_string(),
-            host,
-            why,
-        }
+        HttpError::Unreachable { url: self.url.to_string(), host, why }
     }
 
     fn status(&self, status: u16) -> HttpError {
-        HttpError::Status {
-            url: self.url.to_string(),
-            status,
-        }
+        HttpError::Status { url: self.url.to_string(), status }
     }
 
     fn error(&self, error: TransportError) -> HttpError {
@@ -375,11 +331,7 @@ impl Agents for PlainAgents {
         let key = (url.scheme, url.authority.clone());
         let mut agents = self.agents.lock();
         let made = agents.entry(key).or_insert_with(|| {
-            let roots = if url.scheme == "https" {
-                roots::system()
-            } else {
-                ureq::tls::RootCerts::WebPki
-            };
+            let roots = if url.scheme == "https" { roots::system() } else { ureq::tls::RootCerts::WebPki };
             let options = AgentOptions {
                 connect_timeout: self.connect_timeout,
                 idle_timeout: self.idle_timeout,
@@ -395,10 +347,7 @@ impl Agents for PlainAgents {
 
 /// Go's client sends the user and password of a URL as basic authorization.
 fn userinfo(url: &HttpUrl) -> Option<String> {
-    let (user, password) = url
-        .userinfo
-        .as_ref()
-        .map(|u| u.split_once(':').unwrap_or((u, "")))?;
+    let (user, password) = url.userinfo.as_ref().map(|u| u.split_once(':').unwrap_or((u, "")))?;
     let pair = format!("{}:{}", decode(user), decode(password));
     Some(format!("Basic {}", STANDARD.encode(pair)))
 }

@@ -16,9 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::digest::BlobDigest;
 use super::error::ImageError;
-use super::image::{
-    BlobCache, DocumentKind, DocumentSource, LayerDescriptor, Resolved, Walk, describe,
-};
+use super::image::{BlobCache, DocumentKind, DocumentSource, LayerDescriptor, Resolved, Walk, describe};
 use super::manifest::{Descriptor, Document, MANIFEST_LIMIT};
 use super::platform::Platform;
 use super::verified::VerifiedReader;
@@ -60,11 +58,7 @@ impl OciLayout {
                 why: "names no directory".to_owned(),
             });
         }
-        Ok(Self {
-            folder: folder.into(),
-            tag: tag.map(str::to_owned),
-            digest,
-        })
+        Ok(Self { folder: folder.into(), tag: tag.map(str::to_owned), digest })
     }
 
     /// Returns the same with a relative path taken from `base`.
@@ -100,12 +94,7 @@ impl OciLayout {
         let path = self.blob(&layer.digest);
         let file = File::open(&path).map_err(|e| self.unreadable(path, e))?;
         let what = describe(&self.name(), &layer.digest);
-        Ok(VerifiedReader::new(
-            file,
-            what,
-            layer.digest.clone(),
-            layer.size,
-        ))
+        Ok(VerifiedReader::new(file, what, layer.digest.clone(), layer.size))
     }
 
     fn named(&self) -> Result<BlobDigest, ImageError> {
@@ -113,10 +102,7 @@ impl OciLayout {
         let bytes = self.read(path, MANIFEST_LIMIT)?;
         let what = format!("{}: index.json", self.name());
         let Document::Index(entries) = Document::parse(&bytes, &what)? else {
-            return Err(ImageError::BadDocument {
-                what,
-                why: "is no index".to_owned(),
-            });
+            return Err(ImageError::BadDocument { what, why: "is no index".to_owned() });
         };
         let tag = self.tag.as_deref().unwrap_or(DEFAULT_TAG);
         let found = entries.iter().find(|e| is_named(e, tag));
@@ -127,19 +113,12 @@ impl OciLayout {
         match found.or(only) {
             Some(entry) => Ok(entry.digest.clone()),
             None => {
-                let names: Vec<_> = entries
-                    .iter()
-                    .filter_map(|e| e.annotation(REF_NAME))
-                    .collect();
+                let names: Vec<_> = entries.iter().filter_map(|e| e.annotation(REF_NAME)).collect();
                 Err(ImageError::NotFound {
                     reference: format!(
                         "{}:{tag} (the layout holds {})",
                         self.name(),
-                        if names.is_empty() {
-                            "no named image".to_owned()
-                        } else {
-                            names.join(", ")
-                        }
+                        if names.is_empty() { "no named image".to_owned() } else { names.join(", ") }
                     ),
                 })
             }
@@ -159,41 +138,26 @@ impl OciLayout {
     }
 
     fn blob(&self, digest: &BlobDigest) -> PathBuf {
-        self.folder
-            .join("blobs")
-            .join(digest.algorithm())
-            .join(digest.hex())
+        self.folder.join("blobs").join(digest.algorithm()).join(digest.hex())
     }
 
     fn read(&self, path: PathBuf, limit: u64) -> Result<Vec<u8>, ImageError> {
         let mut bytes = Vec::new();
         let result = File::open(&path).and_then(|f| f.take(limit + 1).read_to_end(&mut bytes));
         match result {
-            Ok(count) if count as u64 > limit => Err(ImageError::TooLarge {
-                what: path.display().to_string(),
-                limit,
-            }),
+            Ok(count) if count as u64 > limit => Err(ImageError::TooLarge { what: path.display().to_string(), limit }),
             Ok(_) => Ok(bytes),
             Err(e) => Err(self.unreadable(path, e)),
         }
     }
 
     fn unreadable(&self, path: PathBuf, source: io::Error) -> ImageError {
-        ImageError::Io {
-            operation: "read the OCI layout's",
-            path,
-            source,
-        }
+        ImageError::Io { operation: "read the OCI layout's", path, source }
     }
 }
 
 impl DocumentSource for OciLayout {
-    fn document(
-        &self,
-        _kind: DocumentKind,
-        digest: &BlobDigest,
-        limit: u64,
-    ) -> Result<Vec<u8>, ImageError> {
+    fn document(&self, _kind: DocumentKind, digest: &BlobDigest, limit: u64) -> Result<Vec<u8>, ImageError> {
         self.read(self.blob(digest), limit)
     }
 }
@@ -233,10 +197,7 @@ mod tests {
                 None => format!("{descriptor}}}"),
             })
             .collect();
-        let text = format!(
-            r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
-            entries.join(",")
-        );
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
         std::fs::write(folder.join("index.json"), text).unwrap();
     }
 
@@ -257,25 +218,16 @@ mod tests {
         let folder = folder.path();
         let (one, two) = (image(folder, b"one"), image(folder, b"two"));
         let digest = two.split('"').nth(3).unwrap().to_owned();
-        index(
-            folder,
-            &[(one.clone(), Some("v1")), (two.clone(), Some("v2"))],
-        );
+        index(folder, &[(one.clone(), Some("v1")), (two.clone(), Some("v2"))]);
         assert_eq!(layer_of(folder, ":v1").unwrap(), b"one");
         assert_eq!(layer_of(folder, ":v2").unwrap(), b"two");
         assert_eq!(layer_of(folder, &format!("@{digest}")).unwrap(), b"two");
         let error = layer_of(folder, "").unwrap_err().to_string();
-        assert!(
-            error.contains(":latest (the layout holds v1, v2): not found"),
-            "{error}"
-        );
+        assert!(error.contains(":latest (the layout holds v1, v2): not found"), "{error}");
 
         index(folder, &[(one.clone(), Some("v1"))]);
         assert_eq!(layer_of(folder, "").unwrap(), b"one");
-        assert!(matches!(
-            layer_of(folder, ":v9"),
-            Err(ImageError::NotFound { .. })
-        ));
+        assert!(matches!(layer_of(folder, ":v9"), Err(ImageError::NotFound { .. })));
         index(folder, &[(one, None)]);
         assert_eq!(layer_of(folder, ":v9").unwrap(), b"one");
     }
@@ -288,14 +240,9 @@ mod tests {
         assert!(error.contains("index.json"), "{error}");
         let one = image(folder, b"one");
         index(folder, &[(one, None)]);
-        let layer = folder
-            .join("blobs/sha256")
-            .join(BlobDigest::sha256_of(b"one").hex());
+        let layer = folder.join("blobs/sha256").join(BlobDigest::sha256_of(b"one").hex());
         std::fs::write(&layer, b"onE").unwrap();
-        assert!(matches!(
-            layer_of(folder, ""),
-            Err(ImageError::BadDigest { .. })
-        ));
+        assert!(matches!(layer_of(folder, ""), Err(ImageError::BadDigest { .. })));
         std::fs::remove_file(&layer).unwrap();
         assert!(matches!(layer_of(folder, ""), Err(ImageError::Io { .. })));
     }

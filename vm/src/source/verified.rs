@@ -42,11 +42,7 @@ impl<R: Read> VerifiedReader<R> {
         let left = usize::try_from(self.size - self.position).unwrap_or(usize::MAX);
         let room = buffer.len().min(left);
         let buffer = buffer.get_mut(..room).unwrap_or_default();
-        let count = if room == 0 {
-            0
-        } else {
-            self.inner.read(buffer)?
-        };
+        let count = if room == 0 { 0 } else { self.inner.read(buffer)? };
         if count == 0 && left > 0 {
             return Err(self.wrong_size(self.position));
         }
@@ -70,24 +66,14 @@ impl<R: Read> VerifiedReader<R> {
         }
         let actual = self.hasher.clone().finish();
         if actual != self.digest {
-            return Err(ImageError::BadDigest {
-                what: self.what.clone(),
-                expected: self.digest.clone(),
-                actual,
-            }
-            .into());
+            return Err(ImageError::BadDigest { what: self.what.clone(), expected: self.digest.clone(), actual }.into());
         }
         self.verified = true;
         Ok(())
     }
 
     fn wrong_size(&self, actual: u64) -> io::Error {
-        ImageError::BadSize {
-            what: self.what.clone(),
-            expected: self.size,
-            actual,
-        }
-        .into()
+        ImageError::BadSize { what: self.what.clone(), expected: self.size, actual }.into()
     }
 }
 
@@ -97,10 +83,7 @@ impl<R: Read> Read for VerifiedReader<R> {
             return Ok(0);
         }
         if self.failed {
-            return Err(io::Error::other(format!(
-                "{}: was read on after an error",
-                self.what
-            )));
+            return Err(io::Error::other(format!("{}: was read on after an error", self.what)));
         }
         let result = self.piece(buffer);
         self.failed = matches!(&result, Err(e) if e.kind() != io::ErrorKind::Interrupted);
@@ -125,21 +108,9 @@ mod tests {
     fn only_the_right_bytes_pass() {
         assert_eq!(read(b"abc", b"abc", 3).unwrap(), b"abc");
         assert_eq!(read(b"", b"", 0).unwrap(), b"");
-        assert!(matches!(
-            read(b"abd", b"abc", 3),
-            Err(ImageError::BadDigest { .. })
-        ));
-        assert!(matches!(
-            read(b"ab", b"abc", 3),
-            Err(ImageError::BadSize { actual: 2, .. })
-        ));
-        assert!(matches!(
-            read(b"abcd", b"abc", 3),
-            Err(ImageError::BadSize { actual: 4, .. })
-        ));
-        assert!(matches!(
-            read(b"x", b"", 0),
-            Err(ImageError::BadSize { .. })
-        ));
+        assert!(matches!(read(b"abd", b"abc", 3), Err(ImageError::BadDigest { .. })));
+        assert!(matches!(read(b"ab", b"abc", 3), Err(ImageError::BadSize { actual: 2, .. })));
+        assert!(matches!(read(b"abcd", b"abc", 3), Err(ImageError::BadSize { actual: 4, .. })));
+        assert!(matches!(read(b"x", b"", 0), Err(ImageError::BadSize { .. })));
     }
 }

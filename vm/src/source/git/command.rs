@@ -75,10 +75,7 @@ impl Git<'_> {
         I::Item: AsRef<OsStr>,
     {
         self.cancel.check().map_err(|_| GitError::Cancelled)?;
-        let arguments: Vec<OsString> = arguments
-            .into_iter()
-            .map(|a| a.as_ref().to_owned())
-            .collect();
+        let arguments: Vec<OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
         // Setting the umask between fork and exec needs unsafe code; git needs a
         // shell anyhow.
         let mut command = Command::new("/bin/sh");
@@ -87,20 +84,13 @@ impl Git<'_> {
             .args(&arguments)
             .current_dir(folder)
             .env_clear()
-            .envs(
-                PASSED
-                    .iter()
-                    .filter_map(|n| Some((n, std::env::var_os(n)?))),
-            )
+            .envs(PASSED.iter().filter_map(|n| Some((n, std::env::var_os(n)?))))
             .envs(self.environment())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let start = |source| GitError::Start {
-            url: self.shown.clone(),
-            source,
-        };
+        let start = |source| GitError::Start { url: self.shown.clone(), source };
         let mut child = command.spawn().map_err(start)?;
         let out = collect(child.stdout.take());
         let err = collect(child.stderr.take());
@@ -111,17 +101,11 @@ impl Git<'_> {
             return Ok(out);
         }
         if status.code() == Some(127) {
-            return Err(start(io::Error::new(
-                io::ErrorKind::NotFound,
-                "there is no program \"git\": install it",
-            )));
+            return Err(start(io::Error::new(io::ErrorKind::NotFound, "there is no program \"git\": install it")));
         }
         Err(GitError::Failed {
             url: self.shown.clone(),
-            action: arguments
-                .first()
-                .map(|a| a.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            action: arguments.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default(),
             output: Self::redact(String::from_utf8_lossy(&err).trim()),
         })
     }
@@ -129,10 +113,8 @@ impl Git<'_> {
     /// Configuration goes through the environment, where other users of the
     /// machine cannot read the authorization as they can in arguments.
     fn environment(&self) -> Vec<(OsString, OsString)> {
-        let mut settings: Vec<(String, String)> = SETTINGS
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let mut settings: Vec<(String, String)> =
+            SETTINGS.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         if let (Some(origin), Some(header)) = (&self.origin, &self.options.authorization) {
             let value = format!("Authorization: {header}");
             settings.push((format!("http.{origin}/.extraheader"), value));
@@ -152,9 +134,7 @@ impl Git<'_> {
         let mut ssh = "ssh -o BatchMode=yes".to_owned();
         if let Some(hosts) = &self.options.known_hosts {
             let quoted = hosts.display().to_string().replace('\'', "'\\''");
-            ssh.push_str(&format!(
-                " -o UserKnownHostsFile='{quoted}' -o StrictHostKeyChecking=yes"
-            ));
+            ssh.push_str(&format!(" -o UserKnownHostsFile='{quoted}' -o StrictHostKeyChecking=yes"));
         }
         out.push(("GIT_SSH_COMMAND".into(), ssh.into()));
         if let Some(socket) = &self.options.ssh_auth_sock {
@@ -171,21 +151,15 @@ impl Git<'_> {
     fn wait(&self, child: &mut Child) -> Result<std::process::ExitStatus, GitError> {
         let mut pause = Duration::from_micros(500);
         loop {
-            let failed = |source| GitError::Start {
-                url: self.shown.clone(),
-                source,
-            };
+            let failed = |source| GitError::Start { url: self.shown.clone(), source };
             if let Some(status) = child.try_wait().map_err(failed)? {
                 return Ok(status);
             }
             if self.cancel.sleep(pause).is_err() {
-                let group = i32::try_from(child.id())
-                    .ok()
-                    .and_then(rustix::process::Pid::from_raw);
+                let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
                 if let Some(group) = group {
                     // It may be gone already, which is as well.
-                    let _ =
-                        rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+                    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
                 }
                 let _ = child.wait();
                 return Err(GitError::Cancelled);

@@ -154,10 +154,7 @@ pub struct GitClient {
 impl GitClient {
     /// Makes a client; `cancel` set stops it.
     pub fn new(options: GitOptions, cancel: Arc<AtomicBool>) -> Self {
-        Self {
-            options,
-            cancel: Cancel::new(cancel),
-        }
+        Self { options, cancel: Cancel::new(cancel) }
     }
 
     /// Finds the commit that an address means now. Asks the server unless the
@@ -173,11 +170,9 @@ impl GitClient {
             reference => self.remote_commit(url, reference)?,
         };
         match &url.commit {
-            Some(expected) if !commit.starts_with(expected) => Err(GitError::WrongCommit {
-                url: url.to_string(),
-                expected: expected.clone(),
-                actual: commit,
-            }),
+            Some(expected) if !commit.starts_with(expected) => {
+                Err(GitError::WrongCommit { url: url.to_string(), expected: expected.clone(), actual: commit })
+            }
             _ => Ok(commit),
         }
     }
@@ -208,10 +203,7 @@ impl GitClient {
         };
         match found {
             Some(commit) if is_commit(commit) => Ok(commit.to_owned()),
-            _ => Err(GitError::NoReference {
-                url: url.redacted(),
-                reference: wanted.to_owned(),
-            }),
+            _ => Err(GitError::NoReference { url: url.redacted(), reference: wanted.to_owned() }),
         }
     }
 
@@ -226,22 +218,12 @@ impl GitClient {
     ) -> Result<GitCheckout, GitError> {
         let git = self.git(url);
         let format = if commit.len() == 64 { "sha256" } else { "sha1" };
-        git.run(
-            into,
-            ["init", "--quiet", &format!("--object-format={format}")],
-        )?;
+        git.run(into, ["init", "--quiet", &format!("--object-format={format}")])?;
         git.run(into, ["remote", "add", "origin", &url.remote])?;
         fetch(&git, url, commit, into)?;
         git.run(into, ["checkout", "--quiet", "--force", commit, "--"])?;
         if url.submodules != Some(false) && into.join(".gitmodules").is_file() {
-            let update = [
-                "submodule",
-                "--quiet",
-                "update",
-                "--init",
-                "--recursive",
-                "--depth=1",
-            ];
+            let update = ["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"];
             git.run(into, update)?;
         }
         let time = git.run(into, ["show", "--no-patch", "--format=%ct", commit, "--"])?;
@@ -263,12 +245,7 @@ impl GitClient {
 
     fn git(&self, url: &GitUrl) -> Git<'_> {
         let origin = HttpUrl::parse(&url.remote).map(|u| format!("{}://{}", u.scheme, u.authority));
-        Git {
-            options: &self.options,
-            cancel: &self.cancel,
-            origin,
-            shown: url.redacted(),
-        }
+        Git { options: &self.options, cancel: &self.cancel, origin, shown: url.redacted() }
     }
 }
 
@@ -295,19 +272,12 @@ fn fetch(git: &Git<'_>, url: &GitUrl, commit: &str, into: &Path) -> Result<(), G
     {
         return Ok(());
     }
-    get(&[
-        "origin",
-        "+refs/heads/*:refs/remotes/origin/*",
-        "+refs/tags/*:refs/tags/*",
-    ])?;
+    get(&["origin", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"])?;
     if has() {
         return Ok(());
     }
     first?;
-    Err(GitError::NoReference {
-        url: url.redacted(),
-        reference: commit.to_owned(),
-    })
+    Err(GitError::NoReference { url: url.redacted(), reference: commit.to_owned() })
 }
 
 /// Leaves no password and nothing of this moment in a `.git` that is kept.
@@ -344,14 +314,8 @@ fn remove_git(into: &Path) -> Result<(), GitError> {
 
 fn set_times(into: &Path, seconds: u64) -> Result<(), GitError> {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
-    let time = Timespec {
-        tv_sec: i64::try_from(seconds).unwrap_or(0),
-        tv_nsec: 0,
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
+    let time = Timespec { tv_sec: i64::try_from(seconds).unwrap_or(0), tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
     visit(into, &mut |path, _| {
         utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|e| io_error("set the time of", path.to_owned(), e.into()))
@@ -360,10 +324,7 @@ fn set_times(into: &Path, seconds: u64) -> Result<(), GitError> {
 
 /// Calls `with` for all below a directory and itself, contents before their
 /// directory; links are not followed.
-fn visit(
-    folder: &Path,
-    with: &mut dyn FnMut(&Path, fs::FileType) -> Result<(), GitError>,
-) -> Result<(), GitError> {
+fn visit(folder: &Path, with: &mut dyn FnMut(&Path, fs::FileType) -> Result<(), GitError>) -> Result<(), GitError> {
     let unreadable = |e| io_error("read", folder.to_owned(), e);
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
@@ -374,9 +335,7 @@ fn visit(
             with(&entry.path(), kind)?;
         }
     }
-    let kind = fs::symlink_metadata(folder)
-        .map_err(unreadable)?
-        .file_type();
+    let kind = fs::symlink_metadata(folder).map_err(unreadable)?.file_type();
     with(folder, kind)
 }
 
@@ -387,19 +346,12 @@ fn directory(url: &GitUrl, into: &Path, subdir: &str) -> Result<PathBuf, GitErro
     for part in subdir.split('/') {
         path.push(part);
         if !fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir()) || part == ".git" {
-            return Err(GitError::NoSubdir {
-                url: url.redacted(),
-                subdir: subdir.to_owned(),
-            });
+            return Err(GitError::NoSubdir { url: url.redacted(), subdir: subdir.to_owned() });
         }
     }
     Ok(path)
 }
 
 fn io_error(operation: &'static str, path: PathBuf, source: io::Error) -> GitError {
-    GitError::Io {
-        operation,
-        path,
-        source,
-    }
+    GitError::Io { operation, path, source }
 }

@@ -19,25 +19,13 @@ fn fixture(allow_any: bool) -> Option<Fixture> {
     let folder = tempfile::tempdir().unwrap();
     let work = folder.path().join("work");
     std::fs::create_dir(&work).unwrap();
-    if Command::new("git")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
+    if Command::new("git").arg("--version").stdout(Stdio::null()).status().is_err() {
         let _ = writeln!(std::io::stderr(), "SKIPPED: git is not installed");
         return None;
     }
     let git = |arguments: &[&str]| {
         let done = Command::new("git")
-            .args([
-                "-c",
-                "user.name=t",
-                "-c",
-                "user.email=t@x",
-                "-c",
-                "init.defaultBranch=main",
-            ])
+            .args(["-c", "user.name=t", "-c", "user.email=t@x", "-c", "init.defaultBranch=main"])
             .args(arguments)
             .current_dir(&work)
             .env("GIT_COMMITTER_DATE", "1600000000 +0000")
@@ -54,11 +42,7 @@ fn fixture(allow_any: bool) -> Option<Fixture> {
     write("sub/f", "1\n");
     write("run.sh", "#!/bin/sh\n");
     std::os::unix::fs::symlink("/etc", work.join("out")).unwrap();
-    std::fs::set_permissions(
-        work.join("run.sh"),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    std::fs::set_permissions(work.join("run.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     git(&["add", "-A"]);
     git(&["commit", "-q", "-m", "one"]);
     git(&["tag", "v1"]);
@@ -71,20 +55,11 @@ fn fixture(allow_any: bool) -> Option<Fixture> {
     git(&["checkout", "-q", "main"]);
     git(&["clone", "-q", "--bare", ".", "../r.git"]);
     if allow_any {
-        git(&[
-            "-C",
-            "../r.git",
-            "config",
-            "uploadpack.allowAnySHA1InWant",
-            "true",
-        ]);
+        git(&["-C", "../r.git", "config", "uploadpack.allowAnySHA1InWant", "true"]);
     }
     let root = folder.path().to_owned();
     let server = Server::start(move |request| backend(&root, request));
-    Some(Fixture {
-        _folder: folder,
-        server,
-    })
+    Some(Fixture { _folder: folder, server })
 }
 
 /// Answers through git's CGI program.
@@ -175,13 +150,8 @@ fn references_of_all_kinds_are_found() {
     assert_eq!(client.resolve(&fixture.url("#a1")).unwrap(), lightweight);
     assert_eq!(readme(&fixture.url(&format!("#{lightweight}"))), "one\n");
     let start = lightweight.get(..10).unwrap();
-    assert_eq!(
-        readme(&fixture.url(&format!("?commit={start}#v1"))),
-        "one\n"
-    );
-    let error = client
-        .resolve(&fixture.url(&format!("?commit={start}")))
-        .unwrap_err();
+    assert_eq!(readme(&fixture.url(&format!("?commit={start}#v1"))), "one\n");
+    let error = client.resolve(&fixture.url(&format!("?commit={start}"))).unwrap_err();
     assert!(matches!(error, GitError::WrongCommit { .. }), "{error}");
 }
 
@@ -190,10 +160,7 @@ fn a_missing_reference_is_named() {
     let Some(fixture) = fixture(true) else { return };
     let error = get(&fixture.url("#nope"), false).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.ends_with("/r.git: repository does not contain ref nope"),
-        "{text}"
-    );
+    assert!(text.ends_with("/r.git: repository does not contain ref nope"), "{text}");
     assert!(!error.is_environment());
     let error = get(&fixture.url(&format!("#{}", "0".repeat(40))), false).unwrap_err();
     assert!(matches!(error, GitError::Failed { .. }), "{error}");
@@ -231,43 +198,25 @@ fn only_files_remain_with_their_modes() {
 fn a_kept_git_directory_is_usable_and_holds_no_password() {
     let Some(fixture) = fixture(true) else { return };
     let host = fixture.server.host();
-    let url = GitUrl::parse(&format!("http://me:secret@{host}/r.git#v1"))
-        .unwrap()
-        .unwrap();
+    let url = GitUrl::parse(&format!("http://me:secret@{host}/r.git#v1")).unwrap().unwrap();
     let (_folder, checkout) = get(&url, true).unwrap();
     let git = checkout.root.join(".git");
     assert!(git.join("objects").is_dir());
     assert!(!git.join("FETCH_HEAD").exists());
     let config = std::fs::read_to_string(git.join("config")).unwrap();
-    assert!(
-        config.contains(&host) && !config.contains("secret"),
-        "{config}"
-    );
-    let clean = Command::new("git")
-        .args(["status", "--porcelain"])
-        .current_dir(&checkout.root)
-        .output()
-        .unwrap();
-    assert!(
-        clean.status.success() && clean.stdout.is_empty(),
-        "{clean:?}"
-    );
+    assert!(config.contains(&host) && !config.contains("secret"), "{config}");
+    let clean = Command::new("git").args(["status", "--porcelain"]).current_dir(&checkout.root).output().unwrap();
+    assert!(clean.status.success() && clean.stdout.is_empty(), "{clean:?}");
 }
 
 #[test]
 fn a_subdirectory_is_the_root_and_no_link_leads_out() {
     let Some(fixture) = fixture(true) else { return };
     let (_folder, checkout) = get(&fixture.url("#v1:sub"), false).unwrap();
-    assert_eq!(
-        std::fs::read_to_string(checkout.root.join("f")).unwrap(),
-        "1\n"
-    );
+    assert_eq!(std::fs::read_to_string(checkout.root.join("f")).unwrap(), "1\n");
     for rest in ["#v1:none", "#v1:out", "#v1:README"] {
         let error = get(&fixture.url(rest), false).unwrap_err();
-        assert!(
-            matches!(error, GitError::NoSubdir { .. }),
-            "{rest}: {error}"
-        );
+        assert!(matches!(error, GitError::NoSubdir { .. }), "{rest}: {error}");
     }
 }
 
@@ -289,10 +238,7 @@ fn submodules_come_along_unless_refused() {
     git(&["commit", "-q", "-m", "with a submodule"]);
     git(&["push", "-q", "../r.git", "main:outer"]);
     let (_folder, with) = get(&fixture.url("#outer"), false).unwrap();
-    assert_eq!(
-        std::fs::read_to_string(with.root.join("inner/README")).unwrap(),
-        "two\n"
-    );
+    assert_eq!(std::fs::read_to_string(with.root.join("inner/README")).unwrap(), "two\n");
     assert!(!with.root.join("inner/.git").exists());
     let (_folder, without) = get(&fixture.url("?submodules=0#outer"), false).unwrap();
     assert!(!without.root.join("inner/README").exists());
@@ -310,13 +256,8 @@ fn authorization_is_sent_and_not_shown() {
         other => other.unwrap_err().to_string(),
     };
     assert!(!text.contains("secret"), "{text}");
-    let sent = server.requests()[0]
-        .header("authorization")
-        .map(str::to_owned);
-    assert_eq!(
-        sent,
-        Some(format!("basic {}", STANDARD.encode("x-access-token:tok")))
-    );
+    let sent = server.requests()[0].header("authorization").map(str::to_owned);
+    assert_eq!(sent, Some(format!("basic {}", STANDARD.encode("x-access-token:tok"))));
 }
 
 #[test]
@@ -330,8 +271,6 @@ fn an_unreachable_server_is_the_environments_fault() {
 fn a_set_flag_stops_git() {
     let flag = Arc::new(AtomicBool::new(true));
     let url = GitUrl::parse("http://127.0.0.1:1/r.git").unwrap().unwrap();
-    let error = GitClient::new(GitOptions::default(), flag)
-        .resolve(&url)
-        .unwrap_err();
+    let error = GitClient::new(GitOptions::default(), flag).resolve(&url).unwrap_err();
     assert!(matches!(error, GitError::Cancelled));
 }

@@ -12,7 +12,7 @@
 use std::fmt;
 
 /// A repository, and what of it is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Default, Clone, Debug, PartialEq, Eq)]
 pub struct GitUrl {
     /// What git is given, without query and fragment.
     pub remote: String,
@@ -107,12 +107,7 @@ impl GitUrl {
                 None => (rest, None),
             };
             let suffix = if rest.ends_with(".git") { "" } else { ".git" };
-            let parts = Parts {
-                remote: format!("https://{rest}{suffix}"),
-                host: "github.com",
-                query,
-                fragment,
-            };
+            let parts = Parts { remote: format!("https://{rest}{suffix}"), host: "github.com", query, fragment };
             return parts.build().map(Some);
         }
         Self::parse(text)
@@ -179,17 +174,13 @@ impl<'a> Parts<'a> {
                 "ssh" | "git" => {}
                 _ => return None,
             }
-            authority
-                .rsplit_once('@')
-                .map_or(authority, |(_, host)| host)
+            authority.rsplit_once('@').map_or(authority, |(_, host)| host)
         } else {
             // scp's form needs a user here, else `C:\x` and `name:tag` were one.
             let (user, after) = remote.split_once('@')?;
             let (host, path) = after.split_once(':')?;
             let word = |t: &str| {
-                !t.is_empty()
-                    && t.bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+                !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
             };
             if !word(user) || !word(host) || path.is_empty() || user.starts_with('-') {
                 return None;
@@ -199,21 +190,12 @@ impl<'a> Parts<'a> {
         if host.is_empty() {
             return None;
         }
-        Some(Self {
-            remote: remote.to_owned(),
-            host,
-            query,
-            fragment,
-        })
+        Some(Self { remote: remote.to_owned(), host, query, fragment })
     }
 
     fn build(self) -> Result<GitUrl, GitUrlError> {
         let shown = redact(&self.remote);
-        let invalid = |what, value: &str| GitUrlError::Invalid {
-            url: shown.clone(),
-            what,
-            value: value.to_owned(),
-        };
+        let invalid = |what, value: &str| GitUrlError::Invalid { url: shown.clone(), what, value: value.to_owned() };
         // `ssh://-oProxyCommand=…` (CVE-2017-1000117); git guards itself, too.
         if self.host.starts_with('-') {
             return Err(invalid("host", self.host));
@@ -247,29 +229,18 @@ impl<'a> Parts<'a> {
             set(&mut out.reference, "ref", reference)?;
             set(&mut out.subdir, "subdir", subdir)?;
         }
-        for pair in self
-            .query
-            .unwrap_or("")
-            .split('&')
-            .filter(|p| !p.is_empty())
-        {
+        for pair in self.query.unwrap_or("").split('&').filter(|p| !p.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = super::super::http::decode(value);
             let value = value.as_str();
-            let bad = || GitUrlError::BadValue {
-                url: shown.clone(),
-                key: key.to_owned(),
-                value: value.to_owned(),
-            };
+            let bad = || GitUrlError::BadValue { url: shown.clone(), key: key.to_owned(), value: value.to_owned() };
             let flag = || match value {
                 "" | "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
                 _ => Err(bad()),
             };
             match key {
-                "ref" | "branch" | "tag" | "subdir" | "commit" | "checksum" | "mtime"
-                    if value.is_empty() =>
-                {
+                "ref" | "branch" | "tag" | "subdir" | "commit" | "checksum" | "mtime" if value.is_empty() => {
                     return Err(bad());
                 }
                 "ref" => set(&mut out.reference, "ref", value)?,
@@ -290,10 +261,7 @@ impl<'a> Parts<'a> {
                     });
                 }
                 _ => {
-                    return Err(GitUrlError::UnknownKey {
-                        url: shown,
-                        key: key.to_owned(),
-                    });
+                    return Err(GitUrlError::UnknownKey { url: shown, key: key.to_owned() });
                 }
             }
         }
@@ -313,11 +281,7 @@ impl<'a> Parts<'a> {
 }
 
 fn prefixed(prefix: &str, name: &str) -> String {
-    if name.starts_with(prefix) {
-        name.to_owned()
-    } else {
-        format!("{prefix}{name}")
-    }
+    if name.starts_with(prefix) { name.to_owned() } else { format!("{prefix}{name}") }
 }
 
 /// What `git check-ref-format` allows, nearly; above all no option and no
@@ -327,9 +291,7 @@ fn is_reference(text: &str) -> bool {
         && !text.ends_with(['/', '.'])
         && !text.contains("..")
         && !text.contains("@{")
-        && !text
-            .bytes()
-            .any(|b| b <= b' ' || b == 127 || b"~^:?*[\\".contains(&b))
+        && !text.bytes().any(|b| b <= b' ' || b == 127 || b"~^:?*[\\".contains(&b))
 }
 
 fn redact(remote: &str) -> String {
@@ -394,32 +356,18 @@ mod tests {
     #[test]
     fn fragments_and_queries_say_what_is_wanted() {
         let url = parse("https://h/r.git#v1:a/./b/");
-        assert_eq!(
-            (url.reference.as_deref(), url.subdir.as_deref()),
-            (Some("v1"), Some("a/b"))
-        );
+        assert_eq!((url.reference.as_deref(), url.subdir.as_deref()), (Some("v1"), Some("a/b")));
         assert_eq!(url.short_name(), "r");
         let url = parse("https://h/r.git#:sub");
         assert_eq!((url.reference, url.subdir.as_deref()), (None, Some("sub")));
-        let url = parse(
-            "git@h:o/r.git?branch=b%2Fc&subdir=d&commit=abc&keep-git-dir=1&submodules=false&mtime=commit",
-        );
+        let url = parse("git@h:o/r.git?branch=b%2Fc&subdir=d&commit=abc&keep-git-dir=1&submodules=false&mtime=commit");
         assert_eq!(url.remote, "git@h:o/r.git");
         assert_eq!(url.reference.as_deref(), Some("refs/heads/b/c"));
         assert_eq!(url.commit.as_deref(), Some("abc"));
-        assert_eq!(
-            (url.keep_git_dir, url.submodules),
-            (Some(true), Some(false))
-        );
+        assert_eq!((url.keep_git_dir, url.submodules), (Some(true), Some(false)));
         assert_eq!(url.mtime, Some(GitTime::Commit));
-        assert_eq!(
-            parse("https://h/r.git?tag=t").reference.as_deref(),
-            Some("refs/tags/t")
-        );
-        assert_eq!(
-            parse("https://h/r.git?ref=x#x").reference.as_deref(),
-            Some("x")
-        );
+        assert_eq!(parse("https://h/r.git?tag=t").reference.as_deref(), Some("refs/tags/t"));
+        assert_eq!(parse("https://h/r.git?ref=x#x").reference.as_deref(), Some("x"));
     }
 
     #[test]

@@ -6,11 +6,7 @@ use super::super::registry::tests::server::{Response, Server};
 use super::*;
 
 fn client() -> HttpClient {
-    let retry = RetryPolicy {
-        attempts: 3,
-        first_wait: Duration::ZERO,
-        longest_wait: Duration::ZERO,
-    };
+    let retry = RetryPolicy { attempts: 3, first_wait: Duration::ZERO, longest_wait: Duration::ZERO };
     let limit = Duration::from_secs(10);
     HttpClient::new(limit, limit, retry, Arc::default())
 }
@@ -24,10 +20,7 @@ fn fetch(request: &HttpRequest<'_>) -> (Result<Fetched, HttpError>, Vec<u8>) {
 }
 
 fn get(url: &str) -> (Result<Fetched, HttpError>, Vec<u8>) {
-    fetch(&HttpRequest {
-        url,
-        ..HttpRequest::default()
-    })
+    fetch(&HttpRequest { url, ..HttpRequest::default() })
 }
 
 fn record(result: Result<Fetched, HttpError>) -> HttpRecord {
@@ -42,11 +35,7 @@ fn a_file_is_written_once_and_then_only_asked_about() {
     const DATE: &str = "Sun, 07 Jun 2015 08:09:10 GMT";
     let server = Server::start(|r| {
         let known = r.header("if-none-match") == Some("\"1\"");
-        let answer = if known {
-            Response::status(304)
-        } else {
-            Response::ok("web\n")
-        };
+        let answer = if known { Response::status(304) } else { Response::ok("web\n") };
         answer.with("ETag", "\"1\"").with("Last-Modified", DATE)
     });
     let url = format!("http://{}/f.txt", server.host());
@@ -56,19 +45,12 @@ fn a_file_is_written_once_and_then_only_asked_about() {
     assert_eq!(first.modified(), Some(1_433_664_550));
     assert_eq!(first.digest, BlobDigest::sha256_of(b"web\n").to_string());
     assert_eq!(first.size, 4);
-    let again = HttpRequest {
-        url: &url,
-        previous: Some(&first),
-        ..HttpRequest::default()
-    };
+    let again = HttpRequest { url: &url, previous: Some(&first), ..HttpRequest::default() };
     let (result, out) = fetch(&again);
     assert_eq!((result.unwrap(), out.len()), (Fetched::Unchanged, 0));
     // The earlier content is not what is wanted now.
     let wanted = BlobDigest::sha256_of(b"other");
-    let (result, _) = fetch(&HttpRequest {
-        checksum: Some(&wanted),
-        ..again
-    });
+    let (result, _) = fetch(&HttpRequest { checksum: Some(&wanted), ..again });
     assert!(matches!(result, Err(HttpError::Checksum { .. })));
 }
 
@@ -81,11 +63,7 @@ fn without_an_etag_the_date_goes_along() {
     });
     let url = format!("http://{}/", server.host());
     let first = record(get(&url).0);
-    let again = HttpRequest {
-        url: &url,
-        previous: Some(&first),
-        ..HttpRequest::default()
-    };
+    let again = HttpRequest { url: &url, previous: Some(&first), ..HttpRequest::default() };
     assert_eq!(fetch(&again).0.unwrap(), Fetched::Unchanged);
 }
 
@@ -95,17 +73,11 @@ fn errors_name_the_address_and_hide_its_password() {
     let host = server.host();
     let (result, _) = get(&format!("http://me:secret@{host}/absent"));
     let text = result.unwrap_err().to_string();
-    assert_eq!(
-        text,
-        format!("http://{host}/absent: invalid response status 404")
-    );
+    assert_eq!(text, format!("http://{host}/absent: invalid response status 404"));
     let (result, _) = get("http://127.0.0.1:1/x");
     let error = result.unwrap_err();
     assert!(error.is_environment(), "{error}");
-    assert!(matches!(
-        get("ftp://x/y").0,
-        Err(HttpError::InvalidUrl { .. })
-    ));
+    assert!(matches!(get("ftp://x/y").0, Err(HttpError::InvalidUrl { .. })));
 }
 
 #[test]
@@ -113,17 +85,10 @@ fn a_wrong_checksum_shows_both() {
     let server = Server::start(|_| Response::ok("x"));
     let url = format!("http://{}/x", server.host());
     let wanted = BlobDigest::sha256_of(b"y");
-    let (result, _) = fetch(&HttpRequest {
-        url: &url,
-        checksum: Some(&wanted),
-        ..HttpRequest::default()
-    });
+    let (result, _) = fetch(&HttpRequest { url: &url, checksum: Some(&wanted), ..HttpRequest::default() });
     let text = result.unwrap_err().to_string();
     assert!(text.contains(wanted.as_str()), "{text}");
-    assert!(
-        text.contains(BlobDigest::sha256_of(b"x").as_str()),
-        "{text}"
-    );
+    assert!(text.contains(BlobDigest::sha256_of(b"x").as_str()), "{text}");
 }
 
 #[test]
@@ -135,10 +100,7 @@ fn authorization_stays_with_the_addressed_server() {
     let (result, out) = get(&url);
     result.unwrap();
     assert_eq!(out, b"x");
-    assert_eq!(
-        server.requests()[0].header("authorization"),
-        Some("Basic dTpwQA==")
-    );
+    assert_eq!(server.requests()[0].header("authorization"), Some("Basic dTpwQA=="));
     assert_eq!(other.requests()[0].header("authorization"), None);
 }
 
@@ -149,17 +111,11 @@ fn a_broken_transfer_goes_on_only_under_a_strong_etag() {
         let body = data.clone();
         let server = Server::start(move |r| {
             match r.range() {
-                None => Response {
-                    cut: Some(40_000),
-                    ..Response::ok(body.clone())
-                },
+                None => Response { cut: Some(40_000), ..Response::ok(body.clone()) },
                 Some(at) => {
                     assert_eq!(r.header("if-range"), Some(etag));
-                    Response {
-                        status: 206,
-                        ..Response::ok(&body[at..])
-                    }
-                    .with("Content-Range", format!("bytes {at}-89999/90000"))
+                    Response { status: 206, ..Response::ok(&body[at..]) }
+                        .with("Content-Range", format!("bytes {at}-89999/90000"))
                 }
             }
             .with("ETag", etag)

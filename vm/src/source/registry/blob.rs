@@ -129,18 +129,13 @@ impl BlobReader {
             };
             let headers = self.range();
             let headers: Vec<_> = headers.iter().map(|(k, v)| (*k, v.as_str())).collect();
-            if let Ok(answer) =
-                exchange(&self.client.connections, &Method::GET, &url, &headers, None)
+            if let Ok(answer) = exchange(&self.client.connections, &Method::GET, &url, &headers, None)
                 && matches!(answer.status(), 200 | 206)
             {
                 return self.body_of(answer);
             }
         }
-        let query = Query {
-            method: Method::GET,
-            path: format!("blobs/{}", self.layer.digest),
-            headers: self.range(),
-        };
+        let query = Query { method: Method::GET, path: format!("blobs/{}", self.layer.digest), headers: self.range() };
         super::first_answer(&self.endpoints, &self.reference, |endpoint| {
             let answer = self.client.get(endpoint, &self.reference, &query)?;
             self.body_of(answer)
@@ -266,11 +261,7 @@ impl BlobReader {
     fn verify(&mut self) -> Result<(), ImageError> {
         let actual = self.hasher.clone().finish();
         if actual != self.layer.digest {
-            return Err(ImageError::BadDigest {
-                what: self.what(),
-                expected: self.layer.digest.clone(),
-                actual,
-            });
+            return Err(ImageError::BadDigest { what: self.what(), expected: self.layer.digest.clone(), actual });
         }
         self.state = State::Verified;
         Ok(())
@@ -281,19 +272,11 @@ impl BlobReader {
     }
 
     fn wrong_size(&self, actual: u64) -> ImageError {
-        ImageError::BadSize {
-            what: self.what(),
-            expected: self.layer.size,
-            actual,
-        }
+        ImageError::BadSize { what: self.what(), expected: self.layer.size, actual }
     }
 
     fn unreachable(&self, host: String, why: String) -> ImageError {
-        ImageError::Unreachable {
-            reference: self.what(),
-            host,
-            why,
-        }
+        ImageError::Unreachable { reference: self.what(), host, why }
     }
 }
 
