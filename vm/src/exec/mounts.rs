@@ -199,6 +199,7 @@ pub(super) fn is_directory(fd: impl AsFd) -> Result<bool, Errno> {
 pub(super) fn tmpfs(size: Option<u64>, mode: u32, attributes: MountAttrFlags) -> Result<OwnedFd, Failure> {
     let make = || {
         let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&fs, "source", "tmpfs")?;
         if let Some(size) = size {
             fsconfig_set_string(&fs, "size", size.to_string())?;
         }

@@ -46,6 +46,8 @@ pub(super) fn mount_detached(layers: &Layers<'_>, scratch: &Path) -> Result<Owne
         });
     }
     let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(Failure::at("open the overlay file system"))?;
+    // What mount(8) and df(1) show in the first column.
+    fsconfig_set_string(&fs, "source", "overlay").map_err(|e| explain(&fs, "name the overlay", None, e))?;
     let mut keep = Vec::new();
     for (index, lower) in layers.lowers.iter().enumerate() {
         match set_path(&fs, "lowerdir+", lower, &mut keep) {
@@ -171,4 +173,52 @@ fn log(fs: &OwnedFd) -> String {
         messages.push(text.trim().to_owned());
     }
     messages.join("; ")
+}
+
+#[cfg(test)]
+#[allow(clippy::print_stderr)]
+mod tests {
+    use std::io::Read;
+
+    use nix::sched::{CloneFlags, unshare};
+    use rustix::mount::{MountPropagationFlags, mount_change};
+
+    use super::*;
+    use crate::exec::mounts::open_in_root;
+
+    /// The way of kernels before 6.7, which newer ones still know.
+    #[test]
+    fn all_layers_in_one_string() {
+        let dir = tempfile::tempdir().expect("directory");
+        let make = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir(&path).expect("directory");
+            path
+        };
+        let lowers = [make("odd:name,with\\all"), make("second")];
+        for (lower, name) in lowers.iter().zip(["f", "g"]) {
+            std::fs::write(lower.join(name), name).expect("file");
+        }
+        let (upper, work, root) = (make("up"), make("wk"), make("root"));
+        // A thread may have a mount namespace of its own.
+        let run = move || {
+            if let Err(e) = unshare(CloneFlags::CLONE_NEWNS) {
+                eprintln!("SKIPPED: a new mount namespace: {e}");
+                return;
+            }
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", private).expect("private mounts");
+            let layers = Layers { lowers: &lowers, upper: Some((&upper, &work)), userxattr: false };
+            let tree = mount_in_one_string(&layers, &root).unwrap_or_else(|f| panic!("{}: {}", f.step, f.errno));
+            for name in ["f", "g"] {
+                open_in_root(&tree, Path::new(name)).expect("a file of a layer");
+            }
+            let file = rustix::fs::openat(&tree, "f", OFlags::RDONLY, Mode::empty());
+            let mut text = String::new();
+            std::fs::File::from(file.expect("file")).read_to_string(&mut text).expect("text");
+            assert_eq!(text, "f");
+            assert_eq!(std::fs::read_dir(&root).expect("root").count(), 0);
+        };
+        std::thread::spawn(run).join().expect("thread");
+    }
 }

@@ -70,7 +70,7 @@ pub(super) fn protect(root: &OwnedFd) -> Result<(), Failure> {
 fn proc(root: &OwnedFd, degraded: &mut Vec<Degraded>) -> Result<(), Failure> {
     let attributes =
         MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let tree = match new_file_system("proc", &[], attributes) {
+    let tree = match new_file_system("proc", attributes) {
         // The kernel shows a new procfs in a user namespace only where an
         // unmasked one is visible (`mount_too_revealing`).
         Err(Errno::PERM) => {
@@ -93,7 +93,7 @@ fn sys(root: &OwnedFd, writable: bool) -> Result<(), Failure> {
     if !writable {
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
-    let tree = match new_file_system("sysfs", &[], attributes) {
+    let tree = match new_file_system("sysfs", attributes) {
         // A sysfs belongs to a network namespace; the host's is not ours to
         // mount anew in a user namespace.
         Err(Errno::PERM) => clone_tree(CWD, Path::new("/sys"), true).and_then(|tree| {
@@ -139,7 +139,7 @@ fn dev(root: &OwnedFd, shm_size: u64) -> Result<(), Failure> {
     let shm = tmpfs(Some(shm_size), 0o1777, private | MountAttrFlags::MOUNT_ATTR_NODEV)?;
     put(&dev, "shm", &shm)?;
     // Not in every kernel, and hardly used: no reason to fail.
-    if let Ok(mqueue) = new_file_system("mqueue", &[], private | MountAttrFlags::MOUNT_ATTR_NODEV) {
+    if let Ok(mqueue) = new_file_system("mqueue", private | MountAttrFlags::MOUNT_ATTR_NODEV) {
         put(&dev, "mqueue", &mqueue)?;
     }
     Ok(())
@@ -162,6 +162,7 @@ fn bind_device(dev: &OwnedFd, name: &str) -> Result<(), Errno> {
 
 fn devpts(attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let fs = fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&fs, "source", "devpts")?;
     fsconfig_set_flag(&fs, "newinstance")?;
     fsconfig_set_string(&fs, "ptmxmode", "0666")?;
     fsconfig_set_string(&fs, "mode", "0620")?;
@@ -171,11 +172,9 @@ fn devpts(attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-fn new_file_system(name: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+fn new_file_system(name: &str, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let fs = fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in options {
-        fsconfig_set_string(&fs, *key, *value)?;
-    }
+    fsconfig_set_string(&fs, "source", name)?;
     fsconfig_create(&fs)?;
     fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }

@@ -72,6 +72,7 @@ pub(crate) fn proc_is_masked_and_partly_read_only() {
 pub(crate) fn the_host_is_out_of_sight() {
     let Some(bx) = sandbox() else { return };
     assert_eq!(bx.output("echo /*; ls /proc/1/root/ | wc -l"), "/bin /dev /etc /mnt /proc /sys /tmp\n7\n");
+    assert!(bx.output("mount").starts_with("overlay on / type overlay "));
     // The only place where a host path may show is the overlay's options.
     let here = bx.dir.path().to_string_lossy().into_owned();
     for line in bx.output("cat /proc/self/mountinfo").lines() {
