@@ -54,13 +54,14 @@ impl Vm {
             kind: BuildErrorKind::Unsupported(format!("the plan has no target {}", request.target)),
         })?;
         let roots: Vec<_> = target.instances.iter().map(|i| i.root).collect();
-        let history = target.instances.iter().flat_map(|i| i.history.iter().filter_map(|h| h.node));
         let reachable = demand::reachable(request.plan, &roots);
         let sources = Sources::load(&build, &reachable)?;
         let keys = Keys::compute(&build, &reachable, &sources)?;
         let demand = Demand::compute(&build, &roots, &keys)?;
-        let _ = history;
-        let results = walk::run(&build, &roots, &sources, &keys, demand)?;
+        let results = walk::run(&build, &roots, &sources, &keys, demand);
+        // Only tells what to keep; a build does not fail for it.
+        let _ = self.store.note_uses();
+        let results = results?;
         instance::describe(&build, target, &results)
     }
 }

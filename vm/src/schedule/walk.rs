@@ -14,7 +14,7 @@ use super::sources::Sources;
 use super::{Build, BuildError, BuildErrorKind, at, exec_step, file_step, image_step};
 use crate::event::Event;
 use crate::exec::ExecError;
-use crate::fs::{Forest, Root, SourceKind};
+use crate::fs::{Forest, Root};
 use crate::store::{Action, Layer, MadeLayer, Snapshot};
 
 /// Results by node; only of nodes that were looked at.
@@ -205,6 +205,3 @@ pub(super) fn now() -> i64 {
 
 /// Kinds of inputs are those of keys.
 pub(super) use keys::Input as StepInput;
-
-/// What a tree is to a copy.
-pub(super) const TREE: SourceKind = SourceKind::Tree;

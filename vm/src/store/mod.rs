@@ -12,6 +12,8 @@ mod pending;
 mod prune;
 mod records;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod trees;
 mod usage;
 
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
 
 use crate::fs::{Dir, TreeId};
@@ -44,6 +47,8 @@ pub struct Store {
     /// Directories seen so far: a Merkle walk meets the same ones again.
     dirs: DashMap<TreeId, Arc<Dir>, FxBuildHasher>,
     pending: Pending,
+    /// Records that were read or written.
+    used: Mutex<Vec<RecordKey>>,
     keeps_owners: bool,
     in_user_namespace: bool,
 }
@@ -63,6 +68,7 @@ impl Store {
             index,
             dirs: DashMap::default(),
             pending: Pending::default(),
+            used: Mutex::default(),
             keeps_owners: rustix::process::geteuid().is_root() && ids.several,
             in_user_namespace: ids.in_user_namespace,
         })

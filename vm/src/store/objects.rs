@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use rbc_ir::{Digest, Hasher};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 
 use super::Store;
 use super::error::{IoContext, StoreError};
@@ -220,11 +220,6 @@ impl Store {
         }
         Ok(None)
     }
-}
-
-/// Tells whether an inode is a regular file.
-pub(crate) fn is_regular(mode: u32) -> bool {
-    FileType::from_raw_mode(mode) == FileType::RegularFile
 }
 
 impl Blobs for Store {

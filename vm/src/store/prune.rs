@@ -264,14 +264,16 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that records were used, unless that was noted lately.
-    pub(crate) fn note_uses(&self, keys: &[RecordKey]) -> Result<(), StoreError> {
+    /// Writes down which records this process used, unless that was done
+    /// lately: an unchanged rebuild must not write.
+    pub(crate) fn note_uses(&self) -> Result<(), StoreError> {
         const LATELY: i64 = 3600;
+        let keys = std::mem::take(&mut *self.used.lock());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let stale: Vec<_> = self.index.read(|txn| {
             let mut stale = Vec::new();
-            for key in keys {
+            for key in &keys {
                 let used =
                     self.index.uses.get(txn, &key.0)?.and_then(|b| b.try_into().ok()).map_or(0, i64::from_le_bytes);
                 if now - used > LATELY {

@@ -122,7 +122,11 @@ impl Store {
     pub(crate) fn action(&self, key: &RecordKey) -> Result<Option<Action>, StoreError> {
         let Some(bytes) = self.index.get(self.index.records, &key.0)? else { return Ok(None) };
         let action = serde_json::from_slice(&bytes).ok().and_then(Action::from_row);
-        Ok(action.filter(|a| self.has_dir(&a.snapshot.root.dir.id)))
+        let action = action.filter(|a| self.has_dir(&a.snapshot.root.dir.id));
+        if action.is_some() {
+            self.used.lock().push(*key);
+        }
+        Ok(action)
     }
 
     /// Reads the row of an action; `None` if it is of another kind.
@@ -150,13 +154,18 @@ impl Store {
     /// Reads a record of another kind.
     pub(crate) fn record<T: for<'de> Deserialize<'de>>(&self, key: &RecordKey) -> Result<Option<T>, StoreError> {
         let bytes = self.index.get(self.index.records, &key.0)?;
-        Ok(bytes.and_then(|b| serde_json::from_slice(&b).ok()))
+        let value = bytes.and_then(|b| serde_json::from_slice(&b).ok());
+        if value.is_some() {
+            self.used.lock().push(*key);
+        }
+        Ok(value)
     }
 
     /// Writes a record, after all trees and object names that are waiting.
     pub(crate) fn put_record<T: Serialize>(&self, keys: &[RecordKey], value: &T) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(value)
             .map_err(|e| StoreError::Index { path: self.layout.index(), message: e.to_string() })?;
+        self.used.lock().extend_from_slice(keys);
         self.flush(|index, txn| {
             for key in keys {
                 index.records.put(txn, &key.0, &bytes)?;
