@@ -18,7 +18,9 @@ fn summary(plan: &Plan) -> String {
         let origin = node.origin.map(|o| format!("{:?}", plan.origins[o].start)).unwrap_or_default();
         out.push_str(&format!("{} {:?} {} {}\n", node.id, node.inputs, origin, node.name));
         let detail = match &node.op {
-            Op::Exec(exec) => format!("exec {} in {} as {:?}", serde_json::to_string(&exec.args).unwrap(), exec.cwd, exec.user),
+            Op::Exec(exec) => {
+                format!("exec {} in {} as {:?}", serde_json::to_string(&exec.args).unwrap(), exec.cwd, exec.user)
+            }
             Op::File { actions } => serde_json::to_string(actions).unwrap(),
             other => serde_json::to_string(other).unwrap(),
         };
@@ -59,7 +61,10 @@ WORKDIR /app
 COPY --from=builder /app/myapp .
 CMD ["/app/myapp"]
 "#;
-    check(&options(), source, expect![[r#"
+    check(
+        &options(),
+        source,
+        expect![[r#"
         0 [] (1, 1) [builder 1/4] FROM docker.io/library/golang:1.21-alpine@sha256:c8cd245d5d7e63116111ca1cda143db780c0547c75f9331976598bea5c834ac3
             {"op":"image","ref":"docker.io/library/golang:1.21-alpine","pin":"sha256:c8cd245d5d7e63116111ca1cda143db780c0547c75f9331976598bea5c834ac3","platform":"linux/amd64"}
         1 [0] (2, 1) [builder 2/4] WORKDIR /app
@@ -83,5 +88,6 @@ CMD ["/app/myapp"]
             Some(6) WORKDIR /app
             Some(7) COPY /app/myapp . # buildkit
             None CMD ["/app/myapp"]
-    "#]]);
+    "#]],
+    );
 }

@@ -94,8 +94,7 @@ impl StageRun<'_, '_> {
         if let Some(mode) = parse_mode(text) {
             return Some(mode);
         }
-        let message =
-            format!("invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777");
+        let message = format!("invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777");
         let help = "write an octal number such as 0755, or a symbolic mode such as u=rwX,go=rX";
         self.run.tell(Problem::new(codes::MODE, message).at(place).help(help));
         None
@@ -363,9 +362,7 @@ fn is_symbolic(clause: &str) -> bool {
     // Before the first operator nothing may be left.
     parts.next() == Some("")
         && rest.contains(['+', '-', '='])
-        && parts.all(|perms| {
-            perms.chars().all(|c| "rwxXst".contains(c)) || (perms.len() == 1 && "ugo".contains(perms))
-        })
+        && parts.all(|perms| perms.chars().all(|c| "rwxXst".contains(c)) || (perms.len() == 1 && "ugo".contains(perms)))
 }
 
 #[cfg(test)]

@@ -27,9 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
-use rbc_ir::{
-    Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target,
-};
+use rbc_ir::{Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target};
 
 use crate::codes;
 use crate::diagnostic::Problem;
@@ -142,12 +140,7 @@ impl<'a> Run<'a> {
         let list = |map: BTreeMap<String, bool>| map.into_iter().map(|(id, required)| SecretInput { id, required });
         self.plan.inputs.secrets = list(self.secrets).collect();
         self.plan.inputs.ssh = list(self.ssh).collect();
-        Lowered {
-            plan: self.plan,
-            problems: self.problems,
-            requests: self.requests.into_iter().collect(),
-            epoch,
-        }
+        Lowered { plan: self.plan, problems: self.problems, requests: self.requests.into_iter().collect(), epoch }
     }
 
     /// Tells a problem, once: several platforms find the same ones.

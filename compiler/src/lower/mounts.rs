@@ -28,9 +28,9 @@ impl StageRun<'_, '_> {
             let made = match mount.kind {
                 MountType::Bind => self.bind(insn, word, &mount, inputs),
                 MountType::Cache => self.cache(insn, word, &mount, inputs),
-                MountType::Tmpfs => self.target(insn, word, &mount.target).map(|target| {
-                    ExecMount { target, kind: ExecMountKind::Tmpfs { size: mount.size } }
-                }),
+                MountType::Tmpfs => self
+                    .target(insn, word, &mount.target)
+                    .map(|target| ExecMount { target, kind: ExecMountKind::Tmpfs { size: mount.size } }),
                 MountType::Secret => self.secret(insn, word, &mount),
                 MountType::Ssh => {
                     let made = self.ssh(insn, word, &mount, sockets.len());

@@ -17,7 +17,7 @@ use super::error::{IoContext, StoreError};
 use super::objects::object_name;
 use super::records::root_from_text;
 use super::usage::DiskUsage;
-use super::{Layer, RecordKey, Store};
+use super::{Layer, Store};
 use crate::fs::{Forest, Node, Root, TreeError, TreeId};
 
 /// What is to be removed.
