@@ -7,6 +7,6 @@
 //! * An inode of the store is never writable by a build.
 
 pub mod event;
+pub mod exec;
 pub mod fs;
-
 pub mod store;

@@ -1,6 +1,8 @@
 //! The store: content-addressed and immutable. Only names are ever added or
 //! removed; see `layout` for where everything stands.
 
+mod capture;
+mod checkout;
 mod error;
 mod index;
 mod layout;
@@ -21,6 +23,7 @@ use index::Index;
 use layout::Layout;
 use pending::Pending;
 
+pub(crate) use checkout::{Inodes, remove_tree};
 pub(crate) use error::IoContext;
 pub use error::StoreError;
 pub(crate) use records::{Action, RecordKey, Why, root_from_text, root_to_text};
@@ -35,6 +38,7 @@ pub struct Store {
     dirs: DashMap<TreeId, Arc<Dir>, FxBuildHasher>,
     pending: Pending,
     keeps_owners: bool,
+    in_user_namespace: bool,
 }
 
 impl Store {
@@ -46,8 +50,15 @@ impl Store {
     pub fn open(home: &Path) -> Result<Self, StoreError> {
         let layout = Layout::open(home)?;
         let index = Index::open(&layout.index())?;
-        let keeps_owners = can_chown();
-        Ok(Self { layout, index, dirs: DashMap::default(), pending: Pending::default(), keeps_owners })
+        let ids = IdMap::read();
+        Ok(Self {
+            layout,
+            index,
+            dirs: DashMap::default(),
+            pending: Pending::default(),
+            keeps_owners: rustix::process::geteuid().is_root() && ids.several,
+            in_user_namespace: ids.in_user_namespace,
+        })
     }
 
     /// Returns the directory that holds the store.
@@ -60,12 +71,27 @@ impl Store {
     pub(crate) fn keeps_owners(&self) -> bool {
         self.keeps_owners
     }
+
+    /// Name of one of overlayfs's extended attributes: root's mounts use
+    /// `trusted.`, those of a user namespace `user.` (option `userxattr`).
+    pub(crate) fn overlay_xattr(&self, name: &str) -> String {
+        let space = if self.in_user_namespace { "user" } else { "trusted" };
+        format!("{space}.overlay.{name}")
+    }
 }
 
-/// Tells whether this process may give files away: it is root, here or in a
-/// user namespace that maps more than one id.
-fn can_chown() -> bool {
-    let maps = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let ids: u64 = maps.lines().filter_map(|l| l.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
-    rustix::process::geteuid().is_root() && ids > 1
+/// What the user namespace of this process maps.
+struct IdMap {
+    /// More than one id: root may give files away.
+    several: bool,
+    /// Not the initial namespace's identity map.
+    in_user_namespace: bool,
+}
+
+impl IdMap {
+    fn read() -> Self {
+        let text = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let ids: u64 = text.lines().filter_map(|l| l.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
+        Self { several: ids > 1, in_user_namespace: ids < u64::from(u32::MAX) }
+    }
 }
