@@ -6,7 +6,15 @@
 //! * Prints nothing: what happens is told as events.
 //! * An inode of the store is never writable by a build.
 
+pub mod archive;
+pub mod config;
+pub mod context;
 pub mod event;
 pub mod exec;
 pub mod fs;
+mod machine;
+pub mod schedule;
+pub mod source;
 pub mod store;
+
+pub use machine::{Vm, VmOptions};

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rbc_ir::{ImageDocument, NodeId, Plan, Platform};
 
 use crate::event::Observer;
-use crate::exec::ExitStatus;
-use crate::fs::{CopyError, TreeError};
+use crate::exec::{CancelToken, ExitStatus};
+use crate::fs::{CopyError, PathError, TreeError};
 use crate::store::{Snapshot, StoreError};
 
 /// What a plan needs from outside while it runs.
@@ -31,7 +29,7 @@ pub struct BuildRequest<'a> {
     pub source_date_epoch: Option<i64>,
     /// Set to stop the build: running processes are killed, finished work
     /// stays in the cache.
-    pub cancel: Arc<AtomicBool>,
+    pub cancel: CancelToken,
     /// Gets events.
     pub observer: &'a dyn Observer,
 }
@@ -83,15 +81,42 @@ pub enum BuildErrorKind {
     /// A file action failed.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// The user of a process is not in the root's `/etc/passwd`.
+    #[error(transparent)]
+    User(#[from] crate::fs::OwnerError),
+    /// A path in a tree cannot be walked.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// A tree is missing or damaged.
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A source could not be had: image, git, http, local context.
+    /// An image could not be had.
     #[error(transparent)]
-    Source(#[from] crate::source::SourceError),
+    Image(#[from] crate::source::error::ImageError),
+    /// A layer of an image is no sound archive.
+    #[error("layer {layer} of {image}: {why}")]
+    Layer {
+        /// The image.
+        image: String,
+        /// The layer.
+        layer: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The build context cannot be read.
+    #[error(transparent)]
+    Context(#[from] crate::context::ContextError),
+    /// A mount cannot be made.
+    #[error("mount {target}: {why}")]
+    Mount {
+        /// Where.
+        target: String,
+        /// Why not.
+        why: String,
+    },
     /// The sandbox could not be made.
     #[error(transparent)]
     Sandbox(#[from] crate::exec::ExecError),

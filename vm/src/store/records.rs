@@ -7,11 +7,13 @@
 
 use std::fmt::Write as _;
 
+use heed::RwTxn;
 use rbc_ir::{Digest, Hasher, NodeDigest};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::error::StoreError;
+use super::index::Index;
 use super::snapshot::{BaseLayer, Layer, MadeLayer, Snapshot};
 use crate::fs::{Node, Root, encode};
 
@@ -139,6 +141,32 @@ impl Store {
     pub(crate) fn put_record<T: Serialize>(&self, keys: &[RecordKey], value: &T) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(value)
             .map_err(|e| StoreError::Index { path: self.layout.index(), message: e.to_string() })?;
+        self.flush(|index, txn| {
+            for key in keys {
+                index.records.put(txn, &key.0, &bytes)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the stat rows of a directory of a context.
+    pub(crate) fn context_row(&self, key: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.index.get(self.index.contexts, key)
+    }
+
+    /// Writes the stat rows of directories of a context.
+    pub(crate) fn put_context_rows(&self, rows: &[([u8; 32], Vec<u8>)]) -> Result<(), StoreError> {
+        self.flush(|index, txn| {
+            for (key, row) in rows {
+                index.contexts.put(txn, key, row)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes all trees and object names that are waiting, then what `write`
+    /// writes, in one transaction.
+    fn flush(&self, write: impl FnOnce(&Index, &mut RwTxn<'_>) -> heed::Result<()>) -> Result<(), StoreError> {
         let (dirs, objects) = self.take_pending();
         let written = self.index.write(|txn| {
             for dir in &dirs {
@@ -158,10 +186,7 @@ impl Store {
                     self.index.blobs.put(txn, &blob.0, &names)?;
                 }
             }
-            for key in keys {
-                self.index.records.put(txn, &key.0, &bytes)?;
-            }
-            Ok(())
+            write(&self.index, txn)
         });
         match written {
             Ok(()) => self.written(&objects),
