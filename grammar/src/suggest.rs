@@ -26,10 +26,7 @@ where
         }
         let distance = distance(&name, &letters);
         // A name of which nothing is left is no misspelling.
-        if distance <= limit
-            && distance < letters.len()
-            && best.is_none_or(|(least, _)| distance < least)
-        {
+        if distance <= limit && distance < letters.len() && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
         }
     }
@@ -48,9 +45,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
         let mut row = Vec::with_capacity(b.len() + 1);
         row.push(i + 1);
         for (j, &y) in b.iter().enumerate() {
-            let mut cost = (last[j] + usize::from(x != y))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
+            let mut cost = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && x == b[j - 1] && a[i - 1] == y {
                 cost = cost.min(before_last[j - 1] + 1);
             }
@@ -86,9 +81,6 @@ mod tests {
 
     #[test]
     fn the_nearest_wins() {
-        assert_eq!(
-            suggest("buidler", &["builders", "builder"]),
-            Some("builder")
-        );
+        assert_eq!(suggest("buidler", &["builders", "builder"]), Some("builder"));
     }
 }

@@ -27,11 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spawner = Spawner::start()?;
     for (name, network, insecure) in [
         ("host network", Network::Host, false),
-        (
-            "host network, insecure (no seccomp, no masks)",
-            Network::Host,
-            true,
-        ),
+        ("host network, insecure (no seccomp, no masks)", Network::Host, true),
         ("no network", Network::None, false),
     ] {
         let mut times = Vec::new();
@@ -43,31 +39,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::fs::remove_dir_all(base.join("run"))?;
         }
         times.sort();
-        println!(
-            "{name}: median {:?}, fastest {:?}, 90 % below {:?}",
-            at(&times, 50),
-            at(&times, 0),
-            at(&times, 90)
-        );
+        println!("{name}: median {:?}, fastest {:?}, 90 % below {:?}", at(&times, 50), at(&times, 0), at(&times, 90));
     }
     std::fs::remove_dir_all(&base)?;
     Ok(())
 }
 
 fn at(times: &[Duration], percent: usize) -> Duration {
-    times
-        .get(times.len() * percent / 100)
-        .copied()
-        .unwrap_or_default()
+    times.get(times.len() * percent / 100).copied().unwrap_or_default()
 }
 
-fn spec(
-    base: &Path,
-    lower: &Path,
-    index: u32,
-    network: Network,
-    insecure: bool,
-) -> std::io::Result<SandboxSpec> {
+fn spec(base: &Path, lower: &Path, index: u32, network: Network, insecure: bool) -> std::io::Result<SandboxSpec> {
     let run = base.join("run").join(index.to_string());
     let path = |name: &str| run.join(name);
     for name in ["up", "wk", "root"] {

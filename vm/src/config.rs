@@ -42,11 +42,7 @@ pub struct RegistryConfig {
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self {
-            hosts: BTreeMap::new(),
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
-        }
+        Self { hosts: BTreeMap::new(), connect_timeout: Duration::from_secs(10), idle_timeout: Duration::from_secs(60) }
     }
 }
 
@@ -94,12 +90,7 @@ pub struct ConfigWarning {
 
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: unknown key {} is ignored",
-            self.path.display(),
-            self.key
-        )
+        write!(f, "{}: unknown key {} is ignored", self.path.display(), self.key)
     }
 }
 
@@ -145,23 +136,16 @@ impl RegistryConfig {
         };
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text, &path),
-            Err(e) if e.kind() == io::ErrorKind::NotFound && !required => {
-                Ok(LoadedConfig::default())
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !required => Ok(LoadedConfig::default()),
             Err(source) => Err(ConfigError::Read { path, source }),
         }
     }
 
     /// Parses the text of the file at `path`.
     pub fn parse(text: &str, path: &Path) -> Result<LoadedConfig, ConfigError> {
-        let table: Table = toml::from_str(text).map_err(|e| ConfigError::Syntax {
-            path: path.to_owned(),
-            why: e.to_string().trim_end().to_owned(),
-        })?;
-        let mut reader = Reader {
-            path,
-            warnings: Vec::new(),
-        };
+        let table: Table = toml::from_str(text)
+            .map_err(|e| ConfigError::Syntax { path: path.to_owned(), why: e.to_string().trim_end().to_owned() })?;
+        let mut reader = Reader { path, warnings: Vec::new() };
         let mut registry = Self::default();
         for (key, value) in &table {
             match key.as_str() {
@@ -169,9 +153,7 @@ impl RegistryConfig {
                     for (host, value) in reader.table("registry", value)? {
                         let prefix = format!("registry.{host:?}");
                         let table = reader.table(&prefix, value)?;
-                        registry
-                            .hosts
-                            .insert(host.clone(), reader.host(&prefix, table)?);
+                        registry.hosts.insert(host.clone(), reader.host(&prefix, table)?);
                     }
                 }
                 "network" => {
@@ -191,10 +173,7 @@ impl RegistryConfig {
                 other => reader.unknown(other.to_owned()),
             }
         }
-        Ok(LoadedConfig {
-            registry,
-            warnings: reader.warnings,
-        })
+        Ok(LoadedConfig { registry, warnings: reader.warnings })
     }
 
     /// Returns the settings of a host, the defaults if there are none.
@@ -252,10 +231,7 @@ impl Reader<'_> {
                     _ => Err(self.wrong(key, "tables with the paths \"key\" and \"cert\"", item)),
                 }
             };
-            let pair = KeyPair {
-                key: file("key")?,
-                cert: file("cert")?,
-            };
+            let pair = KeyPair { key: file("key")?, cert: file("cert")? };
             for other in table.keys().filter(|k| *k != "key" && *k != "cert") {
                 self.unknown(format!("{key}.{other}"));
             }
@@ -265,26 +241,17 @@ impl Reader<'_> {
     }
 
     fn table<'v>(&self, key: &str, value: &'v Value) -> Result<&'v Table, ConfigError> {
-        value
-            .as_table()
-            .ok_or_else(|| self.wrong(key, "a table", value))
+        value.as_table().ok_or_else(|| self.wrong(key, "a table", value))
     }
 
     fn boolean(&self, key: &str, value: &Value) -> Result<bool, ConfigError> {
-        value
-            .as_bool()
-            .ok_or_else(|| self.wrong(key, "a boolean", value))
+        value.as_bool().ok_or_else(|| self.wrong(key, "a boolean", value))
     }
 
     fn strings(&self, key: &str, value: &Value) -> Result<Vec<String>, ConfigError> {
         value
             .as_array()
-            .and_then(|items| {
-                items
-                    .iter()
-                    .map(|i| i.as_str().map(str::to_owned))
-                    .collect()
-            })
+            .and_then(|items| items.iter().map(|i| i.as_str().map(str::to_owned)).collect())
             .ok_or_else(|| self.wrong(key, "an array of strings", value))
     }
 
@@ -298,25 +265,15 @@ impl Reader<'_> {
     }
 
     fn resolve(&self, file: &str) -> PathBuf {
-        self.path
-            .parent()
-            .map_or_else(|| file.into(), |d| d.join(file))
+        self.path.parent().map_or_else(|| file.into(), |d| d.join(file))
     }
 
     fn unknown(&mut self, key: String) {
-        self.warnings.push(ConfigWarning {
-            path: self.path.to_owned(),
-            key,
-        });
+        self.warnings.push(ConfigWarning { path: self.path.to_owned(), key });
     }
 
     fn wrong(&self, key: &str, expected: &'static str, value: &Value) -> ConfigError {
-        ConfigError::Type {
-            path: self.path.to_owned(),
-            key: key.to_owned(),
-            expected,
-            found: value.type_str(),
-        }
+        ConfigError::Type { path: self.path.to_owned(), key: key.to_owned(), expected, found: value.type_str() }
     }
 }
 
@@ -356,10 +313,7 @@ mod tests {
             assert!(keys.contains(&key), "{keys:?}");
         }
         let registry = loaded.registry;
-        assert_eq!(
-            registry.host("docker.io").mirrors,
-            ["127.0.0.1:5000", "m.example/hub"]
-        );
+        assert_eq!(registry.host("docker.io").mirrors, ["127.0.0.1:5000", "m.example/hub"]);
         assert_eq!(registry.connect_timeout, Duration::from_secs(3));
         assert_eq!(
             registry.host("m.example"),
@@ -368,10 +322,7 @@ mod tests {
                 http: Some(true),
                 insecure: Some(false),
                 ca: vec!["/etc/rbc/ca.pem".into(), "/abs.pem".into()],
-                keypairs: vec![KeyPair {
-                    key: "/etc/rbc/k.pem".into(),
-                    cert: "/c.pem".into()
-                }],
+                keypairs: vec![KeyPair { key: "/etc/rbc/k.pem".into(), cert: "/c.pem".into() }],
             }
         );
         assert_eq!(registry.host("other"), HostConfig::default());
@@ -381,27 +332,15 @@ mod tests {
     fn wrong_types_name_the_key() {
         for (text, message) in [
             ("registry = 1", "registry must be a table, not integer"),
-            (
-                "[registry.\"x.y\"]\nhttp = \"yes\"",
-                "registry.\"x.y\".http must be a boolean, not string",
-            ),
-            (
-                "[registry.x]\nmirrors = [1]",
-                "registry.\"x\".mirrors must be an array of strings, not array",
-            ),
-            (
-                "[network]\nidle_timeout = 0",
-                "network.idle_timeout must be a number of seconds above 0, not integer",
-            ),
+            ("[registry.\"x.y\"]\nhttp = \"yes\"", "registry.\"x.y\".http must be a boolean, not string"),
+            ("[registry.x]\nmirrors = [1]", "registry.\"x\".mirrors must be an array of strings, not array"),
+            ("[network]\nidle_timeout = 0", "network.idle_timeout must be a number of seconds above 0, not integer"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert_eq!(error, format!("\"/etc/rbc/config.toml\": {message}"));
         }
         let error = parse("[registry").unwrap_err().to_string();
-        assert!(
-            error.contains("invalid TOML") && error.contains("line 1"),
-            "{error}"
-        );
+        assert!(error.contains("invalid TOML") && error.contains("line 1"), "{error}");
     }
 
     #[test]
@@ -412,17 +351,10 @@ mod tests {
                 Some(found.1.into())
             })
         };
-        let all = [
-            ("RBC_CONFIG", "/a"),
-            ("XDG_CONFIG_HOME", "/b"),
-            ("HOME", "/c"),
-        ];
+        let all = [("RBC_CONFIG", "/a"), ("XDG_CONFIG_HOME", "/b"), ("HOME", "/c")];
         assert_eq!(at(&all), Some(("/a".into(), true)));
         assert_eq!(at(&all[1..]), Some(("/b/rbc/config.toml".into(), false)));
-        assert_eq!(
-            at(&all[2..]),
-            Some(("/c/.config/rbc/config.toml".into(), false))
-        );
+        assert_eq!(at(&all[2..]), Some(("/c/.config/rbc/config.toml".into(), false)));
         assert_eq!(at(&[("RBC_CONFIG", "")]), None);
     }
 }

@@ -36,15 +36,12 @@ impl Directives {
 
     fn add(&mut self, directive: Directive) {
         if self.found.iter().any(|other| other.key == directive.key) {
-            self.errors
-                .push(codes::duplicate_directive(&directive.key, directive.span));
+            self.errors.push(codes::duplicate_directive(&directive.key, directive.span));
         } else if directive.key == "escape" {
             match directive.value.as_str() {
                 "\\" => self.escape = Some('\\'),
                 "`" => self.escape = Some('`'),
-                other => self
-                    .errors
-                    .push(codes::invalid_escape(other, directive.value_span)),
+                other => self.errors.push(codes::invalid_escape(other, directive.value_span)),
             }
         }
         self.found.push(directive);

@@ -12,47 +12,31 @@ use super::tree::Heredoc;
 use crate::SyntaxError;
 
 /// Reads the body of one heredoc; an error if the file ends first.
-pub(super) fn read(
-    lines: &mut Lines<'_>,
-    line: &LogicalLine<'_>,
-    opener: Opener,
-) -> (Heredoc, Option<SyntaxError>) {
-    let Opener {
-        range,
-        name,
-        fd,
-        expand,
-        strip_tabs,
-    } = opener;
+pub(super) fn read(lines: &mut Lines<'_>, line: &LogicalLine<'_>, opener: Opener) -> (Heredoc, Option<SyntaxError>) {
+    let Opener { range, name, fd, expand, strip_tabs } = opener;
     let start = lines.here();
     let source = lines.source();
     let mut end = start;
     let mut terminator = None;
+    let mut indented = false;
     while let Some(next) = lines.next() {
         let text = lines.text(next);
-        let text = if strip_tabs {
-            text.trim_start_matches('\t')
-        } else {
-            text
-        };
+        let text = if strip_tabs { text.trim_start_matches('\t') } else { text };
         if text == name {
             terminator = Some(next.span());
             break;
         }
+        indented |= text.trim() == name;
         end = next.next;
     }
     let raw = source.get(start..end).unwrap_or_default();
     let body = if strip_tabs {
-        raw.split_inclusive('\n')
-            .map(|line| line.trim_start_matches('\t'))
-            .collect()
+        raw.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect()
     } else {
         raw.to_owned()
     };
     let opener = line.span(range);
-    let error = terminator
-        .is_none()
-        .then(|| codes::unterminated_heredoc(&name, opener));
+    let error = terminator.is_none().then(|| codes::unterminated_heredoc(&name, indented, opener));
     let heredoc = Heredoc {
         opener,
         name,

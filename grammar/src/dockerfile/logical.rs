@@ -134,10 +134,7 @@ impl<'s> LogicalLine<'s> {
 
     /// Returns a range as a text of the tree.
     pub(super) fn text(&self, range: Range<usize>) -> Text {
-        let mut text = Text {
-            span: self.span(range.clone()),
-            ..Text::default()
-        };
+        let mut text = Text { span: self.span(range.clone()), ..Text::default() };
         self.append(range, &mut text);
         if text.map.is_empty() {
             text.map.push((0, text.span.start));
@@ -166,8 +163,7 @@ impl<'s> LogicalLine<'s> {
 
     /// Appends the character that an escape sequence at `range` stands for.
     pub(super) fn append_decoded(&self, range: Range<usize>, decoded: char, text: &mut Text) {
-        text.map
-            .push((offset(text.text.len()), self.offset(range.start)));
+        text.map.push((offset(text.text.len()), self.offset(range.start)));
         text.text.push(decoded);
     }
 }

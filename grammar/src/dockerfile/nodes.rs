@@ -59,37 +59,14 @@ pub(super) struct Pairs {
     legacy: bool,
 }
 
-pub(super) fn map<T>(
-    line: Line<Arguments<T>>,
-    kind: impl FnOnce(T) -> Kind,
-) -> Line<Arguments<Kind>> {
-    let Line {
-        keyword,
-        flags,
-        rest,
-        arguments,
-    } = line;
-    Line {
-        keyword,
-        flags,
-        rest,
-        arguments: arguments.map(kind),
-    }
+pub(super) fn map<T>(line: Line<Arguments<T>>, kind: impl FnOnce(T) -> Kind) -> Line<Arguments<Kind>> {
+    let Line { keyword, flags, rest, arguments } = line;
+    Line { keyword, flags, rest, arguments: arguments.map(kind) }
 }
 
 pub(super) fn map_all<T>(line: Line<T>, kind: Kind) -> Line<Arguments<Kind>> {
-    let Line {
-        keyword,
-        flags,
-        rest,
-        ..
-    } = line;
-    Line {
-        keyword,
-        flags,
-        rest,
-        arguments: Ok(kind),
-    }
+    let Line { keyword, flags, rest, .. } = line;
+    Line { keyword, flags, rest, arguments: Ok(kind) }
 }
 
 pub(super) fn trigger(instruction: Instruction) -> Kind {
@@ -106,30 +83,17 @@ pub(super) fn instruction(
     let kind = match parts.arguments {
         Ok(kind) => {
             check(line, errors, keyword, &parts.keyword, &kind);
-            if errors.len() > before {
-                Kind::Invalid
-            } else {
-                kind
-            }
+            if errors.len() > before { Kind::Invalid } else { kind }
         }
         Err(Wrong::Known) => Kind::Invalid,
         Err(Wrong::Recovered(recovery)) => {
-            let place = codes::Place {
-                line,
-                keyword,
-                keyword_range: parts.keyword.clone(),
-                rest: parts.rest,
-            };
+            let place = codes::Place { line, keyword, keyword_range: parts.keyword.clone(), rest: parts.rest };
             errors.push(codes::arguments(&place, &recovery));
             Kind::Invalid
         }
     };
     // A name that is unknown is a mistake of its own kind.
-    let kind = if keyword == Keyword::Unknown {
-        Kind::Unknown
-    } else {
-        kind
-    };
+    let kind = if keyword == Keyword::Unknown { Kind::Unknown } else { kind };
     Instruction {
         span: line.span(parts.keyword.start..line.len()),
         keyword: name(line, parts.keyword),
@@ -188,12 +152,7 @@ pub(super) fn pairs(
     keyword: Keyword,
     parts: Line<Pairs>,
 ) -> Instruction {
-    let Line {
-        keyword: keyword_range,
-        flags,
-        rest,
-        arguments,
-    } = parts;
+    let Line { keyword: keyword_range, flags, rest, arguments } = parts;
     let legacy = arguments.legacy;
     let mut good = Vec::with_capacity(arguments.pairs.len());
     let mut found = Vec::new();
@@ -202,12 +161,7 @@ pub(super) fn pairs(
             Ok(pair) => good.push(pair),
             Err(Wrong::Known) => {}
             Err(Wrong::Recovered(recovery)) => {
-                let place = codes::Place {
-                    line,
-                    keyword,
-                    keyword_range: keyword_range.clone(),
-                    rest,
-                };
+                let place = codes::Place { line, keyword, keyword_range: keyword_range.clone(), rest };
                 codes::pairs(&place, &recovery, &mut found);
             }
         }
@@ -216,42 +170,21 @@ pub(super) fn pairs(
     // The good pairs stay: what is written later may depend on them.
     let kind = match keyword {
         _ if good.is_empty() => Kind::Invalid,
-        Keyword::Env => Kind::Env {
-            pairs: good,
-            legacy,
-        },
-        _ => Kind::Label {
-            pairs: good,
-            legacy,
-        },
+        Keyword::Env => Kind::Env { pairs: good, legacy },
+        _ => Kind::Label { pairs: good, legacy },
     };
     errors.append(&mut found);
-    let parts = Line {
-        keyword: keyword_range,
-        flags,
-        rest,
-        arguments: Ok(kind),
-    };
+    let parts = Line { keyword: keyword_range, flags, rest, arguments: Ok(kind) };
     instruction(line, errors, keyword, parts)
 }
 
 pub(super) fn legacy(key: Text, value: Text) -> Pairs {
     let span = key.span.cover(value.span);
-    Pairs {
-        pairs: vec![Ok(Pair {
-            span,
-            key,
-            value: Some(value),
-        })],
-        legacy: true,
-    }
+    Pairs { pairs: vec![Ok(Pair { span, key, value: Some(value) })], legacy: true }
 }
 
 pub(super) fn modern(pairs: Vec<Arguments<Pair>>) -> Pairs {
-    Pairs {
-        pairs,
-        legacy: false,
-    }
+    Pairs { pairs, legacy: false }
 }
 
 pub(super) fn pair(line: &LogicalLine<'_>, range: Range<usize>, equals: Option<usize>) -> Pair {
@@ -272,10 +205,7 @@ pub(super) fn flag(line: &LogicalLine<'_>, range: Range<usize>, equals: Option<u
 }
 
 pub(super) fn name(line: &LogicalLine<'_>, range: Range<usize>) -> Name {
-    Name {
-        span: line.span(range.clone()),
-        text: line.slice(range).to_owned(),
-    }
+    Name { span: line.span(range.clone()), text: line.slice(range).to_owned() }
 }
 
 pub(super) fn operands(first: Operand, others: Vec<Operand>) -> Operands {
@@ -285,10 +215,7 @@ pub(super) fn operands(first: Operand, others: Vec<Operand>) -> Operands {
 }
 
 pub(super) fn json_operands(strings: Vec<Text>) -> Operands {
-    Operands {
-        all: strings.into_iter().map(Operand::Path).collect(),
-        json: true,
-    }
+    Operands { all: strings.into_iter().map(Operand::Path).collect(), json: true }
 }
 
 /// COPY and ADD: sources, then the destination.
@@ -298,12 +225,7 @@ pub(super) fn transfer(
     keyword: Keyword,
     parts: Line<Arguments<Operands>>,
 ) -> Instruction {
-    let Line {
-        keyword: keyword_range,
-        flags,
-        rest,
-        arguments,
-    } = parts;
+    let Line { keyword: keyword_range, flags, rest, arguments } = parts;
     let arguments = arguments.map(|Operands { mut all, json }| {
         let count = all.len();
         let dest = match all.pop() {
@@ -324,23 +246,10 @@ pub(super) fn transfer(
         });
         let sources = sources.collect();
         match keyword {
-            Keyword::Copy => Kind::Copy {
-                sources,
-                dest,
-                json,
-            },
-            _ => Kind::Add {
-                sources,
-                dest,
-                json,
-            },
+            Keyword::Copy => Kind::Copy { sources, dest, json },
+            _ => Kind::Add { sources, dest, json },
         }
     });
-    let parts = Line {
-        keyword: keyword_range,
-        flags,
-        rest,
-        arguments,
-    };
+    let parts = Line { keyword: keyword_range, flags, rest, arguments };
     instruction(line, errors, keyword, parts)
 }

@@ -32,17 +32,12 @@ pub fn parse(source: &str) -> Parsed {
 pub fn parse_instruction(text: &str, escape: char) -> (Option<Instruction>, Vec<SyntaxError>) {
     let mut parser = Parser::new(text, escape);
     if text.len() > u32::MAX as usize {
-        return (
-            None,
-            vec![codes::file_too_large(text.len(), u32::MAX as usize)],
-        );
+        return (None, vec![codes::file_too_large(text.len(), u32::MAX as usize)]);
     }
     parser.items(Lines::new(text));
     let count = parser.instructions().count();
     if count != 1 && parser.errors.is_empty() {
-        parser
-            .errors
-            .push(codes::not_one_trigger(count, span(0, text.len())));
+        parser.errors.push(codes::not_one_trigger(count, span(0, text.len())));
     }
     let first = parser.items.into_iter().find_map(|item| match item {
         Item::Instruction(instruction) => Some(*instruction),
@@ -53,14 +48,8 @@ pub fn parse_instruction(text: &str, escape: char) -> (Option<Instruction>, Vec<
 
 fn parse_within(source: &str, limit: usize) -> Parsed {
     if source.len() > limit {
-        let tree = Dockerfile {
-            escape: '\\',
-            ..Dockerfile::default()
-        };
-        return Parsed {
-            tree,
-            errors: vec![codes::file_too_large(source.len(), limit)],
-        };
+        let tree = Dockerfile { escape: '\\', ..Dockerfile::default() };
+        return Parsed { tree, errors: vec![codes::file_too_large(source.len(), limit)] };
     }
     let mut lines = Lines::new(source);
     let directives = Directives::read(&mut lines);
@@ -68,28 +57,15 @@ fn parse_within(source: &str, limit: usize) -> Parsed {
     parser.errors = directives.errors;
     parser.items(lines);
     if parser.instructions().next().is_none() && parser.errors.is_empty() {
-        parser
-            .errors
-            .push(codes::no_instructions(span(0, source.len())));
+        parser.errors.push(codes::no_instructions(span(0, source.len())));
     }
     for line in physical::too_long(source) {
-        let length = line.end - line.start;
-        parser.errors.push(codes::line_too_long(
-            length,
-            physical::MAX_LINE,
-            line.span(),
-        ));
+        let length = line.next - line.start - physical::feed(source, line);
+        parser.errors.push(codes::line_too_long(length, physical::MAX_LINE, line.span()));
     }
     parser.errors.sort_by_key(|error| error.span.start);
-    let tree = Dockerfile {
-        escape: parser.escape,
-        directives: directives.found,
-        items: parser.items,
-    };
-    Parsed {
-        tree,
-        errors: parser.errors,
-    }
+    let tree = Dockerfile { escape: parser.escape, directives: directives.found, items: parser.items };
+    Parsed { tree, errors: parser.errors }
 }
 
 struct Parser {
@@ -140,13 +116,12 @@ impl Parser {
         let at = span(first.start, first.end);
         if line.len() == 0 {
             self.errors.push(codes::nothing_continued(at));
-            return Item::Error(at);
+            // With the comments that were skipped in search of a continuation.
+            let all = lines.source().get(first.start..lines.here()).unwrap_or_default();
+            let length = all.trim_end_matches(['\r', '\n']).len();
+            return Item::Error(span(first.start, first.start + length));
         }
-        let Lexed {
-            tokens,
-            openers,
-            mut errors,
-        } = lexer::tokens(&line, self.escape);
+        let Lexed { tokens, openers, mut errors } = lexer::tokens(&line, self.escape);
         let parsed = self.grammar.parse(&line, &mut errors, tokens);
         let Ok(mut instruction) = parsed else {
             // Every line begins with a keyword token and the grammar recovers
@@ -176,10 +151,8 @@ impl Parser {
             && error.help.is_none()
             && matches!(self.items.last(), Some(Item::Instruction(_)))
         {
-            error.help = Some(format!(
-                "if this belongs to the instruction above, end the line before it with {}",
-                self.escape
-            ));
+            error.help =
+                Some(format!("if this belongs to the instruction above, end the line before it with {}", self.escape));
         }
         self.errors.append(&mut errors);
         Item::Instruction(Box::new(instruction))
@@ -198,9 +171,7 @@ impl Parser {
         }
         let openers = lexer::openers(line.as_str());
         let mut ahead = *lines;
-        let terminated = openers
-            .iter()
-            .all(|opener| heredoc::read(&mut ahead, line, opener.clone()).1.is_none());
+        let terminated = openers.iter().all(|opener| heredoc::read(&mut ahead, line, opener.clone()).1.is_none());
         self.gave_up = !terminated;
         if terminated { openers } else { Vec::new() }
     }
@@ -218,4 +189,44 @@ fn attach(instruction: &mut Instruction, heredocs: Vec<Heredoc>) {
         owner = inner;
     }
     owner.heredocs = heredocs;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_within, physical};
+    use crate::dockerfile::parse;
+
+    #[test]
+    fn a_file_beyond_the_offsets_is_refused() {
+        let parsed = parse_within("FROM scratch\n", 12);
+        assert_eq!(parsed.tree.items, []);
+        let codes: Vec<&str> = parsed.errors.iter().map(|e| e.code).collect();
+        assert_eq!(codes, ["D0001"]);
+        assert_eq!(parse_within("FROM scratch", 12).errors, []);
+    }
+
+    #[test]
+    fn lines_may_be_as_long_as_buildkit_reads() {
+        let longest = format!("RUN {}", "x".repeat(physical::MAX_LINE - 4));
+        assert_eq!(parse(&format!("{longest}\nRUN y")).errors, []);
+        assert_eq!(parse(&longest).errors, []);
+
+        let parsed = parse(&format!("FROM a\n{longest}x\nFORM b\n"));
+        let codes: Vec<&str> = parsed.errors.iter().map(|e| e.code).collect();
+        assert_eq!(codes, ["D0002", "D0006"]);
+        let message = &parsed.errors[0].message;
+        assert!(message.contains("65535") && message.contains("65536"), "{message}");
+        assert_eq!(parsed.errors[0].span.range(), 7..7 + 65_536);
+
+        // The carriage return counts, as it does in BuildKit.
+        let crlf = parse(&format!("{longest}\r\nRUN y\r\n"));
+        assert_eq!(crlf.errors.len(), 1, "{:?}", crlf.errors);
+    }
+
+    #[test]
+    fn heredoc_lines_are_limited_as_well() {
+        let source = format!("COPY <<X /f\n{}\nX\n", "x".repeat(70_000));
+        let codes: Vec<&str> = parse(&source).errors.iter().map(|e| e.code).collect();
+        assert_eq!(codes, ["D0002"]);
+    }
 }

@@ -97,8 +97,12 @@ impl Reader<'_> {
         let row_key = key(self.context.as_os_str().as_bytes(), path, &found.stat);
         let row = if has_files { self.store.context_row(&row_key)? } else { None };
         let mut row = row.map(|bytes| Row::decode(&bytes)).unwrap_or_default();
-        let entries: Result<Vec<_>, ContextError> =
-            found.children.par_iter().with_min_len(32).map(|(name, child)| self.entry(&row, path, name, child)).collect();
+        let entries: Result<Vec<_>, ContextError> = found
+            .children
+            .par_iter()
+            .with_min_len(32)
+            .map(|(name, child)| self.entry(&row, path, name, child))
+            .collect();
         let mut changed = false;
         let mut list = Vec::new();
         for (name, entry, hashed) in entries? {

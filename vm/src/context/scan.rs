@@ -250,7 +250,8 @@ impl Scan<'_> {
                 found => found.map(|f| (name, f)),
             })
         };
-        let found: Result<Vec<_>, _> = names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect();
+        let found: Result<Vec<_>, _> =
+            names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect();
         Ok(found?.into_iter().collect())
     }
 }

@@ -19,7 +19,7 @@ use super::spec::{Network, SandboxSpec};
 use super::sys::clone::{Cloned, clone_process, exit_now};
 use super::sys::{keyring, loopback, signals};
 use super::wire::{Degraded, Failure, Notice};
-use super::{mounts, privileges, program, rootfs, userns};
+use super::{mounts, privileges, program, rootfs, stubs, userns};
 
 /// What all sandboxes of a helper have in common, made once.
 pub(super) struct Shared {
@@ -126,8 +126,12 @@ impl Child<'_> {
     fn build_root(&self) -> Result<OwnedFd, Failure> {
         let spec = self.spec;
         let prepared = mounts::prepare(spec, self.shared.userxattr)?;
+        let mut lowers = std::borrow::Cow::from(&spec.lowers);
+        if stubs::make(spec, &prepared)? {
+            lowers.to_mut().push(spec.root.clone());
+        }
         let layers = Layers {
-            lowers: &spec.lowers,
+            lowers: &lowers,
             upper: Some((&spec.upper, &spec.work)),
             userxattr: self.shared.userxattr,
         };

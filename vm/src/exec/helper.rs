@@ -13,6 +13,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::child::{self, Shared};
 use super::spec::ExitStatus;
+use super::sys::descriptors;
 use super::wire::{self, Failure, Notice, Reply, RunFds, retry};
 
 /// The first argument that makes this program a sandbox helper.
@@ -60,7 +61,7 @@ fn serve() -> Result<(), Failure> {
         // From the back, so that removal leaves earlier indices alone.
         for (index, (ended, spoken)) in ready.into_iter().enumerate().rev() {
             if ended {
-                finish(running.swap_remove(index));
+                finish(&running.swap_remove(index));
             } else if spoken && let Some(run) = running.get_mut(index) {
                 kill(run);
             }
@@ -75,17 +76,18 @@ fn serve() -> Result<(), Failure> {
     for run in &running {
         let _ = pidfd_send_signal(&run.pidfd, Signal::KILL);
     }
-    for run in running {
+    for run in &running {
         finish(run);
     }
     Ok(())
 }
 
 /// Moves the socket from standard input to where no sandbox inherits it, and
-/// closes whatever else the parent let slip through.
+/// keeps sandboxes from inheriting whatever else the parent let slip through.
 fn take_control() -> Result<OwnedFd, Failure> {
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)
         .map_err(Failure::at("take the control socket"))?;
+    descriptors::close_on_exec_from(3);
     let null = rustix::fs::open(
         "/dev/null",
         rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
@@ -165,7 +167,7 @@ fn kill(run: &mut Running) {
 /// Reaps a sandbox and answers. The kernel lets pid 1 be reaped only when its
 /// whole PID namespace is dead (`zap_pid_ns_processes`), and processes leave
 /// their mount namespace before they become zombies: nothing is left after.
-fn finish(run: Running) {
+fn finish(run: &Running) {
     let waited = retry(|| waitid(WaitId::PidFd(run.pidfd.as_fd()), WaitIdOptions::EXITED));
     let (notices, torn) = notices(&run.status);
     let mut reply = Reply {

@@ -32,6 +32,7 @@ mod rootfs;
 mod seccomp;
 mod spawner;
 mod spec;
+mod stubs;
 mod sys;
 pub mod userns;
 mod wire;

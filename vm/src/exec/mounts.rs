@@ -19,8 +19,14 @@ use super::wire::Failure;
 
 /// A tree attached nowhere, and where it shall stand.
 pub(super) struct Prepared<'a> {
-    target: &'a Path,
+    pub(super) target: &'a Path,
     tree: OwnedFd,
+}
+
+impl Prepared<'_> {
+    pub(super) fn is_directory(&self) -> Result<bool, Errno> {
+        is_directory(&self.tree)
+    }
 }
 
 /// Makes the trees of all mounts. `spec.root` serves as a passing mount point:
@@ -200,8 +206,8 @@ pub(super) fn attach(root: &OwnedFd, prepared: Vec<Prepared<'_>>) -> Result<(), 
     Ok(())
 }
 
-/// Makes a mount point that an earlier mount hides or never had (a tmpfs
-/// below which something is mounted).
+/// Makes a mount point that no layer shows: below a tmpfs, or deleted by a
+/// layer (then it is left in the upper).
 fn create_target(root: &OwnedFd, target: &Path, tree: &OwnedFd) -> Result<OwnedFd, Errno> {
     let is_directory = is_directory(tree)?;
     let mut done = PathBuf::new();

@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, recv, send,
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::helper::HELPER_ARG;
+use super::stubs;
 use super::wire::{self, Degraded, Reply, retry};
 use super::{CancelToken, ExecError, ExitStatus, SandboxSpec};
 
@@ -42,13 +43,6 @@ impl Spawner {
     /// Starts the helper: this program with [`HELPER_ARG`], which its `main`
     /// must hand to [`helper_main`](super::helper_main) before anything else.
     pub fn start() -> Result<Self, ExecError> {
-        Self::start_with(Command::new("/proc/self/exe").arg(HELPER_ARG))
-    }
-
-    /// Starts `helper`, a command that ends up in
-    /// [`helper_main`](super::helper_main) (tests).
-    #[doc(hidden)]
-    pub fn start_with(helper: &mut Command) -> Result<Self, ExecError> {
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -56,7 +50,8 @@ impl Spawner {
             None,
         )
         .map_err(ExecError::io("create the helper's socket"))?;
-        let helper = helper
+        let helper = Command::new("/proc/self/exe")
+            .arg(HELPER_ARG)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()
@@ -95,6 +90,7 @@ impl Spawner {
         }
         let run = self.send(spec)?;
         let reply = run.follow(&mut output, cancel)?;
+        stubs::remove(&spec.root).map_err(ExecError::io("clear the mount point"))?;
         if !reply.degraded.is_empty() {
             self.degraded.lock().extend(reply.degraded);
         }

@@ -62,6 +62,21 @@ pub enum Degraded {
     NoGroups,
 }
 
+impl std::fmt::Display for Degraded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::OuterProc => {
+                "a new /proc is refused here: RUN sees the outer one, read-only \
+                 (unmask /proc in the outer container)"
+            }
+            Self::NoGroups => {
+                "supplementary groups cannot be set here: RUN goes without \
+                 (give this user ranges in /etc/subuid and /etc/subgid)"
+            }
+        })
+    }
+}
+
 /// What a sandbox tells the helper before its program runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Notice {

@@ -83,6 +83,29 @@ pub fn clean(path: &[u8]) -> Vec<&[u8]> {
     names
 }
 
+/// Cleans a path as Go's `filepath.Clean`: an absolute one stays absolute, a
+/// relative one may begin with `..`, an empty one becomes `.`.
+pub(crate) fn clean_go(path: &[u8]) -> Vec<u8> {
+    let absolute = path.starts_with(b"/");
+    let mut names: Vec<&[u8]> = Vec::new();
+    for part in path.split(|&b| b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." if names.last().is_some_and(|last| last != b"..") => {
+                names.pop();
+            }
+            b".." if absolute => {}
+            name => names.push(name),
+        }
+    }
+    let joined = join(&names);
+    match (absolute, joined.is_empty()) {
+        (true, _) => [b"/", joined.as_slice()].concat(),
+        (false, true) => b".".to_vec(),
+        (false, false) => joined,
+    }
+}
+
 /// Joins names to an absolute path, for messages.
 pub fn display<N: AsRef<[u8]>>(names: &[N]) -> String {
     if names.is_empty() {

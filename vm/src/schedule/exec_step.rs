@@ -16,7 +16,7 @@ use super::{Build, BuildErrorKind, file_step};
 use crate::event::Event;
 use crate::exec::{ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
 use crate::fs::{Follow, Root, apply, diff, exec_user, locate};
-use crate::store::{Action, Inodes, IoContext, Layer, MadeLayer, Snapshot, Store, remove_tree, set_meta};
+use crate::store::{Action, Inodes, IoContext, Layer, MadeLayer, Snapshot, Store, remove_tree, says_nothing, set_meta};
 
 /// How much of the end of its output a failed process shows.
 const TAIL: usize = 16 * 1024;
@@ -162,7 +162,7 @@ pub(super) fn lower_directories(store: &Store, snapshot: &Snapshot) -> Result<Ve
     let mut below = base.clone();
     for layer in &snapshot.layers {
         if let Layer::Made(layer) = layer {
-            if !store.says_nothing(&layer.diff, &below) {
+            if !says_nothing(&layer.diff, &below) {
                 made.push(layer.diff.clone());
             }
             below = apply(store, &below, &layer.diff)?;
@@ -302,7 +302,12 @@ fn secret(build: &Build<'_>, kind: &ExecMountKind, env: &mut Vec<Vec<u8>>) -> Re
 }
 
 /// A forwarded agent.
-fn ssh(build: &Build<'_>, kind: &ExecMountKind, target: &str, env: &mut Vec<Vec<u8>>) -> Result<Source, BuildErrorKind> {
+fn ssh(
+    build: &Build<'_>,
+    kind: &ExecMountKind,
+    target: &str,
+    env: &mut Vec<Vec<u8>>,
+) -> Result<Source, BuildErrorKind> {
     let ExecMountKind::Ssh { id, required, .. } = kind else { return Ok(None) };
     let Some(socket) = build.request.ssh.get(id) else {
         if *required {

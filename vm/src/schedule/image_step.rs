@@ -59,13 +59,16 @@ fn take_in(
     layers: &[BaseLayer],
 ) -> Result<Root, BuildErrorKind> {
     let store = &build.vm.store;
-    resolved.layers.par_iter().zip(layers).try_for_each(|(descriptor, layer)| {
-        pull(build, node, reference, layout, descriptor, layer)
-    })?;
+    resolved
+        .layers
+        .par_iter()
+        .zip(layers)
+        .try_for_each(|(descriptor, layer)| pull(build, node, reference, layout, descriptor, layer))?;
     let mut root = store.empty();
     let mut chain = Vec::new();
     for layer in layers {
-        let key = RecordKey::of("layer", &[&layer.diff_id.0]);
+        let key = RecordKey::of("layer", &[&layer.diff_id.0, &root.id().0]);
+        // The tree below decides where hard links and parents lead.
         let known = store.record::<String>(&key)?.and_then(|text| root_from_text(&text));
         let changes = match known.filter(|diff| store.has_dir(&diff.dir.id)) {
             Some(changes) => changes,
@@ -139,11 +142,13 @@ fn pull(
 /// Reads a layer's archive into a difference.
 fn ingest(build: &Build<'_>, reference: &str, layer: &BaseLayer, lower: &Root) -> Result<Root, BuildErrorKind> {
     let store = &build.vm.store;
-    let broken = |why: String| BuildErrorKind::Layer { image: reference.to_owned(), layer: layer.digest.to_string(), why };
+    let broken =
+        |why: String| BuildErrorKind::Layer { image: reference.to_owned(), layer: layer.digest.to_string(), why };
     let path = store.blob_path(&layer.digest);
     let file = File::open(&path).on("open", &path)?;
     let options = Options { whiteouts: true, lower: Some(lower), ..Options::default() };
-    let ingested = archive::ingest(file, store, store, &options).map_err(|e| no_space(e, &path).unwrap_or_else(broken))?;
+    let ingested =
+        archive::ingest(file, store, store, &options).map_err(|e| no_space(e, &path).unwrap_or_else(broken))?;
     if ingested.diff_id != layer.diff_id {
         return Err(broken(format!("its content has digest {}, the image says {}", ingested.diff_id, layer.diff_id)));
     }

@@ -23,7 +23,7 @@ pub(super) fn describe(build: &Build<'_>, target: &Target, results: &Results) ->
         for step in &instance.history {
             let mut entry = step.entry.clone();
             if entry.created.is_none() {
-                if !entry.empty_layer
+                if step.node.is_some()
                     && let Some(at) = made.next()
                 {
                     created = Some(rfc3339(at));

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rbc_ir::{ExecMountKind, FileAction, NodeId, Op, Plan};
 use rayon::prelude::*;
+use rbc_ir::{ExecMountKind, FileAction, NodeId, Op, Plan};
 
 use super::{Build, BuildError, BuildErrorKind, at};
 use crate::context::{self, Wanted};
@@ -47,11 +47,12 @@ fn load_one(build: &Build<'_>, node: NodeId, op: &Op) -> Result<(Root, SourceKin
     let request = build.request;
     match op {
         Op::Local { context, exclude } => {
-            let directory = request.contexts.get(context).ok_or_else(|| {
-                BuildErrorKind::Unsupported(format!("build context `{context}` was not given"))
-            })?;
-            let ignore = Patterns::new(exclude)
-                .map_err(|e| BuildErrorKind::Unsupported(format!("ignore file: {e}")))?;
+            let directory = request
+                .contexts
+                .get(context)
+                .ok_or_else(|| BuildErrorKind::Unsupported(format!("build context `{context}` was not given")))?;
+            let ignore =
+                Patterns::new(exclude).map_err(|e| BuildErrorKind::Unsupported(format!("ignore file: {e}")))?;
             let wanted = wanted(request.plan, node);
             let progress = |done| {
                 let what = context.clone();

@@ -75,7 +75,8 @@ pub(super) fn run(
                     if !ready || running >= THREADS || (is_process && processes >= jobs) {
                         return true;
                     }
-                    let inputs: Vec<Arc<Action>> = node.inputs.iter().filter_map(|&i| results.get(i).cloned()).collect();
+                    let inputs: Vec<Arc<Action>> =
+                        node.inputs.iter().filter_map(|&i| results.get(i).cloned()).collect();
                     let done = done.clone();
                     scope.spawn(move || {
                         let outcome = step(build, node, &inputs, sources, keys);

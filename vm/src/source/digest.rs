@@ -101,8 +101,7 @@ impl FromStr for BlobDigest {
 impl<'de> serde::Deserialize<'de> for BlobDigest {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        text.parse()
-            .map_err(|e| serde::de::Error::custom(format!("digest {text:?}: {e}")))
+        text.parse().map_err(|e| serde::de::Error::custom(format!("digest {text:?}: {e}")))
     }
 }
 
@@ -153,9 +152,7 @@ mod tests {
 
     #[test]
     fn sha512_is_verified_too() {
-        let digest: BlobDigest = format!("sha512:{}", hex::encode(Sha512::digest(b"abc")))
-            .parse()
-            .unwrap();
+        let digest: BlobDigest = format!("sha512:{}", hex::encode(Sha512::digest(b"abc"))).parse().unwrap();
         assert!(digest.matches(b"abc"));
         assert!(!digest.matches(b"abd"));
     }

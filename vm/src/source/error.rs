@@ -30,9 +30,7 @@ pub enum ImageError {
         reference: String,
     },
     /// The registry wants other credentials, or hides that the image is missing.
-    #[error(
-        "{reference}: pull access denied by {host}, repository does not exist or may require authorization: {why}"
-    )]
+    #[error("{reference}: pull access denied by {host}, repository does not exist or may require authorization: {why}")]
     Unauthorized {
         /// The canonical reference.
         reference: String,
@@ -171,9 +169,5 @@ fn list(platforms: &[Platform]) -> String {
     if platforms.is_empty() {
         return "none".to_owned();
     }
-    platforms
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -6,9 +6,7 @@
 
 use super::digest::BlobDigest;
 use super::error::ImageError;
-use super::manifest::{
-    CONFIG_LIMIT, ConfigSummary, Descriptor, Document, MANIFEST_LIMIT, Manifest,
-};
+use super::manifest::{CONFIG_LIMIT, ConfigSummary, Descriptor, Document, MANIFEST_LIMIT, Manifest};
 use super::platform::Platform;
 use super::reference::ImageReference;
 
@@ -81,12 +79,7 @@ pub(crate) enum DocumentKind {
 
 /// Hands out documents by digest. The bytes need not be verified.
 pub(crate) trait DocumentSource {
-    fn document(
-        &self,
-        kind: DocumentKind,
-        digest: &BlobDigest,
-        limit: u64,
-    ) -> Result<Vec<u8>, ImageError>;
+    fn document(&self, kind: DocumentKind, digest: &BlobDigest, limit: u64) -> Result<Vec<u8>, ImageError>;
 }
 
 /// Walks from the reference's root to one platform's image.
@@ -123,17 +116,10 @@ impl<S: DocumentSource> Walk<'_, S> {
         }
     }
 
-    fn choose(
-        &self,
-        entries: &[Descriptor],
-        index: &BlobDigest,
-        depth: usize,
-    ) -> Result<Resolved, ImageError> {
+    fn choose(&self, entries: &[Descriptor], index: &BlobDigest, depth: usize) -> Result<Resolved, ImageError> {
         let images: Vec<_> = entries.iter().filter(|e| !e.is_attestation()).collect();
         let compatible = self.wanted.compatible();
-        let best = compatible
-            .iter()
-            .find_map(|p| images.iter().find(|e| e.platform().as_ref() == Some(p)));
+        let best = compatible.iter().find_map(|p| images.iter().find(|e| e.platform().as_ref() == Some(p)));
         if let Some(entry) = best {
             return self.descend(entry, index, depth);
         }
@@ -146,9 +132,7 @@ impl<S: DocumentSource> Walk<'_, S> {
                     return Ok(found);
                 }
                 Ok(other) => available.push(other.platform),
-                Err(ImageError::NoMatchingPlatform {
-                    available: more, ..
-                }) => {
+                Err(ImageError::NoMatchingPlatform { available: more, .. }) => {
                     available.extend(more);
                 }
                 Err(error) => return Err(error),
@@ -161,12 +145,7 @@ impl<S: DocumentSource> Walk<'_, S> {
         })
     }
 
-    fn descend(
-        &self,
-        entry: &Descriptor,
-        index: &BlobDigest,
-        depth: usize,
-    ) -> Result<Resolved, ImageError> {
+    fn descend(&self, entry: &Descriptor, index: &BlobDigest, depth: usize) -> Result<Resolved, ImageError> {
         let bytes = self.fetch(DocumentKind::Manifest, &entry.digest, Some(entry.size))?;
         self.at(entry.digest.clone(), bytes, Some(index), depth + 1)
     }
@@ -179,11 +158,7 @@ impl<S: DocumentSource> Walk<'_, S> {
         index: Option<&BlobDigest>,
     ) -> Result<Resolved, ImageError> {
         let config_digest = manifest.config.digest;
-        let config_bytes = self.fetch(
-            DocumentKind::Config,
-            &config_digest,
-            Some(manifest.config.size),
-        )?;
+        let config_bytes = self.fetch(DocumentKind::Config, &config_digest, Some(manifest.config.size))?;
         let summary = ConfigSummary::parse(&config_bytes, &self.what(&config_digest))?;
         let platform = summary.platform(self.wanted);
         let diff_ids = summary.into_diff_ids();
@@ -232,10 +207,7 @@ impl<S: DocumentSource> Walk<'_, S> {
             DocumentKind::Config => CONFIG_LIMIT,
         };
         if size.is_some_and(|s| s > limit) {
-            return Err(ImageError::TooLarge {
-                what: self.what(digest),
-                limit,
-            });
+            return Err(ImageError::TooLarge { what: self.what(digest), limit });
         }
         if let Some(bytes) = self.cache.and_then(|c| c.get(digest))
             && digest.matches(&bytes)
@@ -271,20 +243,12 @@ pub(crate) fn verify(
     if let Some(expected) = size
         && expected != length
     {
-        return Err(ImageError::BadSize {
-            what: what(),
-            expected,
-            actual: length,
-        });
+        return Err(ImageError::BadSize { what: what(), expected, actual: length });
     }
     if !digest.matches(bytes) {
         let mut hasher = super::digest::BlobHasher::for_digest(digest);
         hasher.update(bytes);
-        return Err(ImageError::BadDigest {
-            what: what(),
-            expected: digest.clone(),
-            actual: hasher.finish(),
-        });
+        return Err(ImageError::BadDigest { what: what(), expected: digest.clone(), actual: hasher.finish() });
     }
     Ok(())
 }

@@ -120,20 +120,14 @@ struct RawDocument {
 impl Document {
     /// Parses a manifest or an index; `what` names it in errors.
     pub(crate) fn parse(bytes: &[u8], what: &str) -> Result<Self, ImageError> {
-        let bad = |why: String| ImageError::BadDocument {
-            what: what.to_owned(),
-            why,
-        };
-        let raw: RawDocument =
-            serde_json::from_slice(bytes).map_err(|e| bad(format!("invalid manifest: {e}")))?;
+        let bad = |why: String| ImageError::BadDocument { what: what.to_owned(), why };
+        let raw: RawDocument = serde_json::from_slice(bytes).map_err(|e| bad(format!("invalid manifest: {e}")))?;
         let media_type = raw.media_type.as_deref().unwrap_or("");
         if raw.fs_layers.is_some()
             || raw.schema_version == Some(1)
             || media_type.starts_with("application/vnd.docker.distribution.manifest.v1+")
         {
-            return Err(ImageError::Schema1 {
-                what: what.to_owned(),
-            });
+            return Err(ImageError::Schema1 { what: what.to_owned() });
         }
         let says_index = matches!(media_type, OCI_INDEX | DOCKER_LIST);
         let says_manifest = matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST);
@@ -141,34 +135,25 @@ impl Document {
             return Err(bad(format!("unsupported manifest type {media_type:?}")));
         }
         match (raw.manifests, raw.config) {
-            (Some(_), Some(_)) => Err(bad(
-                "invalid manifest: it has both \"manifests\" and \"config\"".to_owned(),
-            )),
-            (Some(_), None) if says_manifest || raw.layers.is_some() => Err(bad(
-                "invalid manifest: it has \"manifests\" but is no index".to_owned(),
-            )),
+            (Some(_), Some(_)) => Err(bad("invalid manifest: it has both \"manifests\" and \"config\"".to_owned())),
+            (Some(_), None) if says_manifest || raw.layers.is_some() => {
+                Err(bad("invalid manifest: it has \"manifests\" but is no index".to_owned()))
+            }
             (Some(manifests), None) => Ok(Self::Index(manifests)),
-            (None, Some(_)) if says_index => Err(bad(
-                "invalid index: it has \"config\" but no \"manifests\"".to_owned(),
-            )),
+            (None, Some(_)) if says_index => {
+                Err(bad("invalid index: it has \"config\" but no \"manifests\"".to_owned()))
+            }
             (None, Some(config)) => {
                 let docker = media_type == DOCKER_MANIFEST
-                    || (media_type.is_empty()
-                        && config.media_type == "application/vnd.docker.container.image.v1+json");
+                    || (media_type.is_empty() && config.media_type == "application/vnd.docker.container.image.v1+json");
                 Ok(Self::Manifest(Manifest {
-                    media_type: if docker {
-                        DOCKER_MANIFEST
-                    } else {
-                        OCI_MANIFEST
-                    },
+                    media_type: if docker { DOCKER_MANIFEST } else { OCI_MANIFEST },
                     config,
                     layers: raw.layers.unwrap_or_default(),
                 }))
             }
             (None, None) if says_index => Ok(Self::Index(Vec::new())),
-            (None, None) => Err(bad(
-                "invalid manifest: it has neither \"manifests\" nor \"config\"".to_owned(),
-            )),
+            (None, None) => Err(bad("invalid manifest: it has neither \"manifests\" nor \"config\"".to_owned())),
         }
     }
 }
@@ -226,7 +211,8 @@ mod tests {
 
     #[test]
     fn kinds_are_told_by_the_body() {
-        let config = r#""config":{"mediaType":"application/vnd.docker.container.image.v1+json","digest":"DIGEST","size":1}"#;
+        let config =
+            r#""config":{"mediaType":"application/vnd.docker.container.image.v1+json","digest":"DIGEST","size":1}"#;
         let manifest = parse(&format!("{{\"schemaVersion\":2,{config},\"layers\":null}}")).unwrap();
         assert!(
             matches!(manifest, Document::Manifest(Manifest { media_type: DOCKER_MANIFEST, layers, .. }) if layers.is_empty())
@@ -248,10 +234,7 @@ mod tests {
             "{}",
             "<html>",
         ] {
-            assert!(
-                matches!(parse(text), Err(ImageError::BadDocument { .. })),
-                "{text}"
-            );
+            assert!(matches!(parse(text), Err(ImageError::BadDocument { .. })), "{text}");
         }
     }
 

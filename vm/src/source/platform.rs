@@ -53,24 +53,14 @@ impl Platform {
             ("arm", "8") => ("arm", "v8"),
             (a, v) => (a, v),
         };
-        Self {
-            os,
-            architecture: architecture.to_owned(),
-            variant: variant.to_owned(),
-        }
+        Self { os, architecture: architecture.to_owned(), variant: variant.to_owned() }
     }
 
     /// Parses `os/arch`, `os/arch/variant`, or an architecture alone.
     pub fn parse(text: &str) -> Result<Self, PlatformError> {
-        let error = |why| PlatformError {
-            text: text.to_owned(),
-            why,
-        };
+        let error = |why| PlatformError { text: text.to_owned(), why };
         let valid = |part: &str| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
         };
         let parts: Vec<&str> = text.split('/').collect();
         if !parts.iter().all(|p| valid(p)) {
@@ -82,10 +72,7 @@ impl Platform {
                 let as_arch = Self::new(&host.os, one, "");
                 if is_known_architecture(&as_arch.architecture) {
                     Ok(as_arch)
-                } else if matches!(
-                    as_os(one).as_str(),
-                    "linux" | "windows" | "darwin" | "freebsd"
-                ) {
+                } else if matches!(as_os(one).as_str(), "linux" | "windows" | "darwin" | "freebsd") {
                     Ok(Self::new(&as_os(one), &host.architecture, &host.variant))
                 } else {
                     Err(error("unknown operating system or architecture"))
@@ -202,12 +189,7 @@ mod tests {
         ] {
             assert_eq!(Platform::parse(text).unwrap().to_string(), normal);
         }
-        assert!(
-            Platform::parse("arm64")
-                .unwrap()
-                .to_string()
-                .ends_with("/arm64")
-        );
+        assert!(Platform::parse("arm64").unwrap().to_string().ends_with("/arm64"));
         for text in ["", "linux/", "linux/a/b/c", "lin ux/amd64", "nonsense"] {
             assert!(Platform::parse(text).is_err(), "{text}");
         }
@@ -216,30 +198,11 @@ mod tests {
     #[test]
     fn newer_hosts_run_older_images() {
         let text = |p: &str| -> Vec<String> {
-            Platform::parse(p)
-                .unwrap()
-                .compatible()
-                .iter()
-                .map(ToString::to_string)
-                .collect()
+            Platform::parse(p).unwrap().compatible().iter().map(ToString::to_string).collect()
         };
-        assert_eq!(
-            text("linux/arm/v7"),
-            ["linux/arm/v7", "linux/arm/v6", "linux/arm/v5"]
-        );
-        assert_eq!(
-            text("linux/amd64/v3"),
-            [
-                "linux/amd64/v3",
-                "linux/amd64/v2",
-                "linux/amd64",
-                "linux/386"
-            ]
-        );
+        assert_eq!(text("linux/arm/v7"), ["linux/arm/v7", "linux/arm/v6", "linux/arm/v5"]);
+        assert_eq!(text("linux/amd64/v3"), ["linux/amd64/v3", "linux/amd64/v2", "linux/amd64", "linux/386"]);
         assert_eq!(text("linux/s390x"), ["linux/s390x"]);
-        assert_eq!(
-            text("linux/arm64").get(1).map(String::as_str),
-            Some("linux/arm/v8")
-        );
+        assert_eq!(text("linux/arm64").get(1).map(String::as_str), Some("linux/arm/v8"));
     }
 }

@@ -45,9 +45,7 @@ pub enum ReferenceError {
     #[error("invalid reference format: repository name must not be more than 255 characters")]
     TooLong,
     /// The text looks like an image id, which names nothing in a registry.
-    #[error(
-        "invalid reference format: invalid repository name ({0}), cannot specify 64-byte hexadecimal strings"
-    )]
+    #[error("invalid reference format: invalid repository name ({0}), cannot specify 64-byte hexadecimal strings")]
     Identifier(String),
     /// The part after `@` is no digest.
     #[error("invalid reference format: {0}")]
@@ -81,11 +79,7 @@ impl ImageReference {
         if tag.is_some_and(|t| !is_tag(t)) {
             return Err(ReferenceError::Format);
         }
-        let domain = if domain == LEGACY_DEFAULT_DOMAIN {
-            DEFAULT_DOMAIN
-        } else {
-            domain
-        };
+        let domain = if domain == LEGACY_DEFAULT_DOMAIN { DEFAULT_DOMAIN } else { domain };
         let repository = if domain == DEFAULT_DOMAIN && !path.contains('/') {
             format!("{OFFICIAL_PREFIX}{path}")
         } else {
@@ -99,12 +93,7 @@ impl ImageReference {
             (None, None) => Some(DEFAULT_TAG.to_owned()),
             (None, Some(_)) => None,
         };
-        Ok(Self {
-            domain: domain.to_owned(),
-            repository,
-            tag,
-            digest,
-        })
+        Ok(Self { domain: domain.to_owned(), repository, tag, digest })
     }
 
     /// Returns the registry's name, `docker.io` for Docker Hub.
@@ -129,10 +118,7 @@ impl ImageReference {
 
     /// Returns the reference pinned to `digest`, its tag kept.
     pub fn with_digest(&self, digest: BlobDigest) -> Self {
-        Self {
-            digest: Some(digest),
-            ..self.clone()
-        }
+        Self { digest: Some(digest), ..self.clone() }
     }
 
     /// Returns domain and repository without tag and digest.
@@ -191,9 +177,7 @@ impl FromStr for ImageReference {
 fn split_domain(text: &str) -> (&str, &str) {
     match text.split_once('/') {
         Some((first, rest))
-            if first == "localhost"
-                || first.contains(['.', ':'])
-                || first.bytes().any(|b| b.is_ascii_uppercase()) =>
+            if first == "localhost" || first.contains(['.', ':']) || first.bytes().any(|b| b.is_ascii_uppercase()) =>
         {
             (first, rest)
         }
@@ -221,16 +205,12 @@ fn is_domain(text: &str) -> bool {
         return false;
     }
     match host.strip_prefix('[') {
-        Some(address) => {
-            !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
-        }
+        Some(address) => !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':'),
         None => host.split('.').all(|label| {
             !label.is_empty()
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         }),
     }
 }
@@ -276,50 +256,18 @@ mod tests {
     fn short_names_become_canonical() {
         for (text, canonical, familiar) in [
             ("alpine", "docker.io/library/alpine:latest", "alpine:latest"),
-            (
-                "golang:1.21-alpine",
-                "docker.io/library/golang:1.21-alpine",
-                "golang:1.21-alpine",
-            ),
-            (
-                "bitnami/redis",
-                "docker.io/bitnami/redis:latest",
-                "bitnami/redis:latest",
-            ),
-            (
-                "docker.io/alpine",
-                "docker.io/library/alpine:latest",
-                "alpine:latest",
-            ),
-            (
-                "index.docker.io/library/a:1",
-                "docker.io/library/a:1",
-                "a:1",
-            ),
+            ("golang:1.21-alpine", "docker.io/library/golang:1.21-alpine", "golang:1.21-alpine"),
+            ("bitnami/redis", "docker.io/bitnami/redis:latest", "bitnami/redis:latest"),
+            ("docker.io/alpine", "docker.io/library/alpine:latest", "alpine:latest"),
+            ("index.docker.io/library/a:1", "docker.io/library/a:1", "a:1"),
             ("library/a", "docker.io/library/a:latest", "a:latest"),
             ("localhost/a", "localhost/a:latest", "localhost/a:latest"),
-            (
-                "localhost:5000/a:x",
-                "localhost:5000/a:x",
-                "localhost:5000/a:x",
-            ),
-            (
-                "ghcr.io/o/r/s",
-                "ghcr.io/o/r/s:latest",
-                "ghcr.io/o/r/s:latest",
-            ),
+            ("localhost:5000/a:x", "localhost:5000/a:x", "localhost:5000/a:x"),
+            ("ghcr.io/o/r/s", "ghcr.io/o/r/s:latest", "ghcr.io/o/r/s:latest"),
             ("[::1]:5000/a", "[::1]:5000/a:latest", "[::1]:5000/a:latest"),
             ("UPPER/a", "UPPER/a:latest", "UPPER/a:latest"),
-            (
-                "a__b/c-----d/e.f",
-                "docker.io/a__b/c-----d/e.f:latest",
-                "a__b/c-----d/e.f:latest",
-            ),
-            (
-                "docker.io/library/x/y",
-                "docker.io/library/x/y:latest",
-                "library/x/y:latest",
-            ),
+            ("a__b/c-----d/e.f", "docker.io/a__b/c-----d/e.f:latest", "a__b/c-----d/e.f:latest"),
+            ("docker.io/library/x/y", "docker.io/library/x/y:latest", "library/x/y:latest"),
         ] {
             let parsed = ImageReference::parse(text).unwrap();
             assert_eq!(parsed.to_string(), canonical, "{text}");
@@ -330,10 +278,7 @@ mod tests {
     #[test]
     fn a_digest_keeps_its_tag_and_adds_none() {
         let both = ImageReference::parse(&format!("alpine:3@{DIGEST}")).unwrap();
-        assert_eq!(
-            both.to_string(),
-            format!("docker.io/library/alpine:3@{DIGEST}")
-        );
+        assert_eq!(both.to_string(), format!("docker.io/library/alpine:3@{DIGEST}"));
         let pinned = ImageReference::parse(&format!("alpine@{DIGEST}")).unwrap();
         assert_eq!(pinned.tag(), None);
         assert_eq!(pinned.familiar(), format!("alpine@{DIGEST}"));
@@ -356,29 +301,13 @@ mod tests {
             ("a._b", "invalid reference format"),
             ("x.y:port/a", "invalid reference format"),
             ("https://x/y", "invalid reference format"),
-            (
-                "a@sha256:12",
-                "invalid reference format: invalid checksum digest length",
-            ),
-            (
-                "",
-                "invalid reference format: repository name must have at least one component",
-            ),
-            (
-                &long,
-                "invalid reference format: repository name must not be more than 255 characters",
-            ),
+            ("a@sha256:12", "invalid reference format: invalid checksum digest length"),
+            ("", "invalid reference format: repository name must have at least one component"),
+            (&long, "invalid reference format: repository name must not be more than 255 characters"),
         ] {
-            assert_eq!(
-                ImageReference::parse(text).unwrap_err().to_string(),
-                message,
-                "{text}"
-            );
+            assert_eq!(ImageReference::parse(text).unwrap_err().to_string(), message, "{text}");
         }
-        assert!(matches!(
-            ImageReference::parse(&"a".repeat(64)),
-            Err(ReferenceError::Identifier(_))
-        ));
+        assert!(matches!(ImageReference::parse(&"a".repeat(64)), Err(ReferenceError::Identifier(_))));
     }
 
     proptest! {

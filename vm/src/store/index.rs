@@ -8,6 +8,7 @@
 //!   records    record key      → JSON (actions, layers, images)
 //!   checkouts  checkout name   → sorted inode ids, 8 bytes each
 //!   contexts   directory key   → stat rows of one context directory
+//!   uses       record key      → seconds since 1970 of its last use
 //! ```
 //!
 //! Writers are serialised by LMDB; transactions are short. `NOMETASYNC`: a
@@ -40,6 +41,7 @@ pub(crate) struct Index {
     pub(crate) records: Table,
     pub(crate) checkouts: Table,
     pub(crate) contexts: Table,
+    pub(crate) uses: Table,
 }
 
 impl Index {
@@ -55,7 +57,7 @@ impl Index {
             options.flags(EnvFlags::NO_META_SYNC);
             options.open(path).map_err(fail)?
         };
-        const NAMES: [&str; 5] = ["trees", "blobs", "records", "checkouts", "contexts"];
+        const NAMES: [&str; 6] = ["trees", "blobs", "records", "checkouts", "contexts", "uses"];
         let existing = {
             let txn = env.read_txn().map_err(fail)?;
             let mut tables = Vec::with_capacity(NAMES.len());
@@ -79,10 +81,10 @@ impl Index {
                 tables
             }
         };
-        let [trees, blobs, records, checkouts, contexts] = tables[..] else {
+        let [trees, blobs, records, checkouts, contexts, uses] = tables[..] else {
             return Err(StoreError::Index { path: path.to_owned(), message: "cannot open its tables".to_owned() });
         };
-        Ok(Self { env, path: path.to_owned(), trees, blobs, records, checkouts, contexts })
+        Ok(Self { env, path: path.to_owned(), trees, blobs, records, checkouts, contexts, uses })
     }
 
     /// Wraps an LMDB error.

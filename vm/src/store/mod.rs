@@ -1,6 +1,7 @@
 //! The store: content-addressed and immutable. Only names are ever added or
 //! removed; see `layout` for where everything stands.
 
+mod blobs;
 mod capture;
 mod checkout;
 mod error;
@@ -8,11 +9,13 @@ mod index;
 mod layout;
 mod objects;
 mod pending;
+mod prune;
 mod records;
 mod snapshot;
 mod trees;
+mod usage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -23,11 +26,15 @@ use index::Index;
 use layout::Layout;
 use pending::Pending;
 
+pub(crate) use capture::says_nothing;
 pub(crate) use checkout::{Inodes, remove_tree};
 pub(crate) use error::IoContext;
 pub use error::StoreError;
+pub(crate) use objects::set_meta;
+pub use prune::{PrunePolicy, Pruned};
 pub(crate) use records::{Action, RecordKey, Why, root_from_text, root_to_text};
 pub use snapshot::{BaseLayer, Layer, MadeLayer, Snapshot};
+pub use usage::DiskUsage;
 
 /// An opened store. Shared by all threads of a process; several processes may
 /// have the same one open.
@@ -59,6 +66,21 @@ impl Store {
             keeps_owners: rustix::process::geteuid().is_root() && ids.several,
             in_user_namespace: ids.in_user_namespace,
         })
+    }
+
+    /// Returns a path for something half-made; nobody else uses it.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.layout.scratch()
+    }
+
+    /// Makes the directory of one process.
+    pub(crate) fn new_run(&self) -> Result<PathBuf, StoreError> {
+        self.layout.new_run()
+    }
+
+    /// Returns the directory of cache mounts.
+    pub(crate) fn caches(&self) -> PathBuf {
+        self.layout.caches()
     }
 
     /// Returns the directory that holds the store.

@@ -125,6 +125,22 @@ impl Store {
         Ok(action.filter(|a| self.has_dir(&a.snapshot.root.dir.id)))
     }
 
+    /// Reads the row of an action; `None` if it is of another kind.
+    pub(super) fn decode_action(&self, row: &[u8]) -> Option<Action> {
+        serde_json::from_slice(row).ok().and_then(Action::from_row)
+    }
+
+    /// Writes the names of objects into the index.
+    pub(super) fn index_objects(&self, names: &[String]) -> Result<(), StoreError> {
+        for name in names {
+            let hex = name.split('-').next().unwrap_or_default().replace('/', "");
+            if let Ok(blob) = format!("sha256:{hex}").parse() {
+                self.note_object(&blob, name);
+            }
+        }
+        self.flush(|_, _| Ok(()))
+    }
+
     /// Writes the result of a node under its keys, after everything that it
     /// names.
     pub(crate) fn put_action(&self, keys: &[RecordKey], action: &Action) -> Result<(), StoreError> {

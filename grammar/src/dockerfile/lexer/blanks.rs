@@ -15,12 +15,10 @@ enum Part {
 
 /// Returns the words of `text` as ranges that start at `base`.
 pub(super) fn words(text: &str, base: usize) -> impl Iterator<Item = Range<usize>> {
-    Part::lexer(text)
-        .spanned()
-        .filter_map(move |(part, range)| match part {
-            Ok(Part::Word) => Some(base + range.start..base + range.end),
-            _ => None,
-        })
+    Part::lexer(text).spanned().filter_map(move |(part, range)| match part {
+        Ok(Part::Word) => Some(base + range.start..base + range.end),
+        _ => None,
+    })
 }
 
 /// Splits at the first blank: the first word's length, and where the rest

@@ -22,11 +22,7 @@ pub(super) fn flags(text: &str, start: usize) -> (Vec<Range<usize>>, usize) {
             return (flags, at);
         };
         // A backslash that ends the line is dropped from the flag.
-        at = if text.get(flag.end..) == Some("\\") {
-            text.len()
-        } else {
-            flag.end
-        };
+        at = if text.get(flag.end..) == Some("\\") { text.len() } else { flag.end };
         if text.get(flag.clone()) == Some("--") {
             let rest = text.get(at..).unwrap_or_default();
             return (flags, at + rest.len() - rest.trim_start().len());

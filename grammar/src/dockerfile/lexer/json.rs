@@ -39,13 +39,8 @@ pub(in crate::dockerfile) enum JsonToken {
 pub(in crate::dockerfile) struct NotJson;
 
 /// The tokens as LALRPOP takes them.
-pub(super) fn tokens(
-    text: &str,
-    base: usize,
-) -> impl Iterator<Item = Result<(usize, JsonToken, usize), NotJson>> {
-    JsonToken::lexer(text)
-        .spanned()
-        .map(move |(token, range)| Ok((base + range.start, token?, base + range.end)))
+pub(super) fn tokens(text: &str, base: usize) -> impl Iterator<Item = Result<(usize, JsonToken, usize), NotJson>> {
+    JsonToken::lexer(text).spanned().map(move |(token, range)| Ok((base + range.start, token?, base + range.end)))
 }
 
 /// Decodes the string token at `range` (quotes included).
@@ -55,10 +50,7 @@ pub(super) fn decode(line: &LogicalLine<'_>, range: Range<usize>) -> Text {
     if !raw.contains('\\') {
         return line.text(inner);
     }
-    let mut text = Text {
-        span: line.span(inner.clone()),
-        ..Text::default()
-    };
+    let mut text = Text { span: line.span(inner.clone()), ..Text::default() };
     let mut at = 0;
     while let Some(found) = raw.get(at..).and_then(|rest| rest.find('\\')) {
         let escape = at + found;

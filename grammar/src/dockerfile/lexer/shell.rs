@@ -66,10 +66,7 @@ pub(in crate::dockerfile) fn openers(line: &str) -> Vec<Opener> {
         return Vec::new();
     }
     let words = words(line).unwrap_or_default();
-    words
-        .into_iter()
-        .filter_map(|range| opener(line.get(range.clone())?, range))
-        .collect()
+    words.into_iter().filter_map(|range| opener(line.get(range.clone())?, range)).collect()
 }
 
 /// Splits into words; `None` if something does not end.
@@ -99,10 +96,10 @@ fn words(line: &str) -> Option<Vec<Range<usize>>> {
         }
         match token {
             Shell::Escape => {
-                if let Some(escaped) = lexer.remainder().chars().next() {
-                    if inside.is_empty() || grouped || !escaped.is_whitespace() {
-                        lexer.bump(escaped.len_utf8());
-                    }
+                if let Some(escaped) = lexer.remainder().chars().next()
+                    && (inside.is_empty() || grouped || !escaped.is_whitespace())
+                {
+                    lexer.bump(escaped.len_utf8());
                 }
             }
             Shell::Double if top == Some(Inside::Double) => {
@@ -150,11 +147,7 @@ fn opener(word: &str, range: Range<usize>) -> Option<Opener> {
     }
     Some(Opener {
         range,
-        fd: if fd.is_empty() {
-            0
-        } else {
-            fd.parse().unwrap_or(u32::MAX)
-        },
+        fd: if fd.is_empty() { 0 } else { fd.parse().unwrap_or(u32::MAX) },
         // Any quoting at all turns expansion off.
         expand: name == rest,
         strip_tabs,
@@ -188,10 +181,7 @@ mod tests {
     #[track_caller]
     fn check(line: &str, expected: &[(&str, &str)]) {
         let found = openers(line);
-        let found: Vec<(&str, &str)> = found
-            .iter()
-            .map(|o| (&line[o.range.clone()], o.name.as_str()))
-            .collect();
+        let found: Vec<(&str, &str)> = found.iter().map(|o| (&line[o.range.clone()], o.name.as_str())).collect();
         assert_eq!(found, expected);
     }
 
@@ -218,10 +208,7 @@ mod tests {
         check("RUN echo it's <<EOF", &[]);
         check("RUN echo ${x <<EOF", &[]);
         check("RUN echo ${x^^} <<EOF", &[]);
-        check(
-            "RUN echo ${x:-\"}\"} ${y/a/b} ${z##*/} $1 $ <<EOF",
-            &[("<<EOF", "EOF")],
-        );
+        check("RUN echo ${x:-\"}\"} ${y/a/b} ${z##*/} $1 $ <<EOF", &[("<<EOF", "EOF")]);
     }
 
     #[test]
@@ -235,11 +222,7 @@ mod tests {
         ] {
             let found = openers(line);
             assert_eq!(found.len(), 1, "{line}");
-            assert_eq!(
-                (found[0].name.as_str(), found[0].expand),
-                (name, expand),
-                "{line}"
-            );
+            assert_eq!((found[0].name.as_str(), found[0].expand), (name, expand), "{line}");
         }
         check("<<''", &[]);
         check("<<", &[]);

@@ -55,10 +55,7 @@ pub(in crate::dockerfile) fn tokens(line: &LogicalLine<'_>, escape: char) -> Lex
         lexed.push(at..at + length, Token::Keyword(keyword));
         let (found, arguments) = flags::flags(line.as_str(), at + length);
         for flag in found {
-            let equals = line
-                .slice(flag.clone())
-                .find('=')
-                .map(|equals| flag.start + equals);
+            let equals = line.slice(flag.clone()).find('=').map(|equals| flag.start + equals);
             lexed.push(flag, Token::Flag(equals));
         }
         at = arguments;
@@ -67,6 +64,15 @@ pub(in crate::dockerfile) fn tokens(line: &LogicalLine<'_>, escape: char) -> Lex
         }
         if keyword != Keyword::Onbuild {
             lexed.arguments(line, keyword, at, escape);
+            return lexed;
+        }
+        // Not left to the grammar: the depth of the tree must not be the
+        // text's to choose.
+        let (next, length) = Keyword::read(line.slice(at..line.len()));
+        if next == Keyword::Onbuild {
+            lexed.errors.push(codes::chained_onbuild(line.span(at..at + length)));
+            lexed.openers = shell::openers(line.as_str());
+            lexed.push(at..line.len(), Token::Mistake);
             return lexed;
         }
     }
@@ -122,10 +128,7 @@ impl Lexed {
 
     fn words(&mut self, rest: &str, at: usize) {
         for word in blanks::words(rest, at) {
-            let token = match self
-                .openers
-                .binary_search_by_key(&word.start, |o| o.range.start)
-            {
+            let token = match self.openers.binary_search_by_key(&word.start, |o| o.range.start) {
                 Ok(i) if self.openers.get(i).is_some_and(|o| o.range == word) => Token::Heredoc(i),
                 _ => Token::Word,
             };
@@ -205,15 +208,10 @@ impl Lexed {
                 strings.push(json::decode(line, element.range));
             } else {
                 clean = false;
-                self.errors
-                    .push(codes::not_a_string(line, keyword, element.range));
+                self.errors.push(codes::not_a_string(line, keyword, element.range));
             }
         }
-        let token = if clean {
-            Token::Strings(strings)
-        } else {
-            Token::Mistake
-        };
+        let token = if clean { Token::Strings(strings) } else { Token::Mistake };
         self.push(at..line.len(), token);
         true
     }

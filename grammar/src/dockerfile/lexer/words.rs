@@ -44,17 +44,8 @@ pub(super) struct Words<'t> {
 impl<'t> Words<'t> {
     /// Reads `text`; the ranges start at `base`.
     pub(super) fn new(text: &'t str, base: usize, escape: char, single: InSingleQuotes) -> Self {
-        let escape = if escape == '`' {
-            Piece::Backtick
-        } else {
-            Piece::Backslash
-        };
-        Self {
-            lexer: Piece::lexer(text),
-            escape,
-            single,
-            base,
-        }
+        let escape = if escape == '`' { Piece::Backtick } else { Piece::Backslash };
+        Self { lexer: Piece::lexer(text), escape, single, base }
     }
 }
 
@@ -99,19 +90,13 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, escape: char, expected: &[&str]) {
-        let words: Vec<&str> = Words::new(text, 0, escape, InSingleQuotes::Literal)
-            .map(|range| &text[range])
-            .collect();
+        let words: Vec<&str> = Words::new(text, 0, escape, InSingleQuotes::Literal).map(|range| &text[range]).collect();
         assert_eq!(words, expected);
     }
 
     #[test]
     fn quotes_and_escapes_hold_words_together() {
-        check(
-            r#"a="b c" d\ e 'f g'h"#,
-            '\\',
-            &[r#"a="b c""#, r"d\ e", "'f g'h"],
-        );
+        check(r#"a="b c" d\ e 'f g'h"#, '\\', &[r#"a="b c""#, r"d\ e", "'f g'h"]);
         check(r#""a\" b" c"#, '\\', &[r#""a\" b""#, "c"]);
         check(r"'a\' b", '\\', &[r"'a\'", "b"]);
         check(r"a\  b", '\\', &[r"a\ ", "b"]);

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! load arch; == native? -> native tree; == compat? -> compat tree; else ENOSYS
-//! tree: load number; binary search by jge; each leaf returns
+//! tree: load number; binary search by jge; leaves, each returning
 //! ```
 //!
 //! x32 calls carry the native arch and bit 30 in the number: they fall in the
@@ -95,20 +95,93 @@ fn branch(out: &mut Vec<Instruction>, code: u16, k: u32, body: Vec<Instruction>)
     out.extend(body);
 }
 
+/// Ranges in one block: its jumps, leaves included, stay below 255.
+const BLOCK: usize = 96;
+
 /// Finds the range of the loaded number by halving.
 fn search(ranges: &[(u32, Verdict)], out: &mut Vec<Instruction>) {
-    match ranges {
-        [] => {}
-        [(_, verdict)] => leaf(*verdict, out),
-        _ => {
-            let (low, high) = ranges.split_at(ranges.len() / 2);
-            let start = high.first().map_or(0, |range| range.0);
-            let mut body = Vec::new();
-            search(high, &mut body);
-            branch(out, JGE, start, body);
-            search(low, out);
+    if ranges.len() <= BLOCK {
+        return block(ranges, out);
+    }
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    let start = high.first().map_or(0, |range| range.0);
+    let mut body = Vec::new();
+    search(high, &mut body);
+    branch(out, JGE, start, body);
+    search(low, out);
+}
+
+/// A binary search whose leaves stand once each, behind all comparisons.
+fn block(ranges: &[(u32, Verdict)], out: &mut Vec<Instruction>) {
+    let mut nodes = Vec::new();
+    let Some(Target::Node(_)) = plant(ranges, &mut nodes) else {
+        if let [(_, verdict)] = ranges {
+            leaf(*verdict, out);
+        }
+        return;
+    };
+    let mut leaves = Vec::new();
+    let mut places: Vec<(Verdict, usize)> = Vec::new();
+    for (_, verdict) in ranges {
+        if places.iter().all(|(known, _)| known != verdict) {
+            places.push((*verdict, nodes.len() + leaves.len()));
+            leaf(*verdict, &mut leaves);
         }
     }
+    let distance = |from: usize, to: Target| {
+        let to = match to {
+            Target::Node(index) => index,
+            Target::Leaf(verdict) => places
+                .iter()
+                .find(|(known, _)| *known == verdict)
+                .map_or(0, |(_, place)| *place),
+        };
+        // In range by the choice of BLOCK.
+        u8::try_from(to.saturating_sub(from + 1)).unwrap_or(u8::MAX)
+    };
+    for (index, node) in nodes.iter().enumerate() {
+        out.push(Instruction {
+            code: JGE,
+            jt: distance(index, node.high),
+            jf: distance(index, node.low),
+            k: node.start,
+        });
+    }
+    out.extend(leaves);
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Node(usize),
+    Leaf(Verdict),
+}
+
+struct Node {
+    start: u32,
+    low: Target,
+    high: Target,
+}
+
+/// The search tree in preorder: jumps lead forward only, as BPF demands.
+fn plant(ranges: &[(u32, Verdict)], nodes: &mut Vec<Node>) -> Option<Target> {
+    if let [(_, verdict)] = ranges {
+        return Some(Target::Leaf(*verdict));
+    }
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    let (start, verdict) = *high.first()?;
+    let index = nodes.len();
+    let passing = Target::Leaf(verdict);
+    nodes.push(Node {
+        start,
+        low: passing,
+        high: passing,
+    });
+    let low = plant(low, nodes)?;
+    let high = plant(high, nodes)?;
+    if let Some(node) = nodes.get_mut(index) {
+        (node.low, node.high) = (low, high);
+    }
+    Some(Target::Node(index))
 }
 
 fn leaf(verdict: Verdict, out: &mut Vec<Instruction>) {

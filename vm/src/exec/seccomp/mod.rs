@@ -19,3 +19,8 @@ pub(in crate::exec) use emit::Instruction;
 pub(in crate::exec) fn default_filter() -> Vec<Instruction> {
     emit::program(&profile::native())
 }
+
+#[cfg(test)]
+mod interpreter;
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub(super) mod clone;
+pub(super) mod descriptors;
 pub(super) mod keyring;
 pub(super) mod loopback;
 pub(super) mod mount_attr;

@@ -71,10 +71,7 @@ struct TokenAnswer {
 
 impl Authorizer {
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self {
-            credentials,
-            repositories: Mutex::default(),
-        }
+        Self { credentials, repositories: Mutex::default() }
     }
 
     /// Returns the header to send without being asked, if one is known.
@@ -90,9 +87,7 @@ impl Authorizer {
             return Ok(Some(header));
         }
         match state.challenge.clone() {
-            Some(challenge) => self
-                .answer(&mut state, &challenge, connections, endpoint, repository)
-                .map(Some),
+            Some(challenge) => self.answer(&mut state, &challenge, connections, endpoint, repository).map(Some),
             None => Ok(None),
         }
     }
@@ -130,14 +125,9 @@ impl Authorizer {
         repository: &str,
     ) -> Result<String, AuthFailure> {
         state.header = None;
-        let credential = self
-            .credentials
-            .find(&endpoint.name)
-            .map_err(AuthFailure::Refused)?;
+        let credential = self.credentials.find(&endpoint.name).map_err(AuthFailure::Refused)?;
         let (header, expires) = match (challenge, credential) {
-            (Challenge::Basic, Some(Credential::Password { user, password })) => {
-                (basic(&user, &password), None)
-            }
+            (Challenge::Basic, Some(Credential::Password { user, password })) => (basic(&user, &password), None),
             (Challenge::Basic, _) => {
                 return Err(AuthFailure::Refused(format!(
                     "there are no credentials for {:?} in {}: use docker login",
@@ -145,26 +135,12 @@ impl Authorizer {
                     self.credentials.place()
                 )));
             }
-            (
-                Challenge::Bearer {
-                    realm,
-                    service,
-                    scope,
-                },
-                credential,
-            ) => {
+            (Challenge::Bearer { realm, service, scope }, credential) => {
                 let own = format!("repository:{repository}:pull");
-                let query = TokenQuery {
-                    realm,
-                    service: service.as_deref(),
-                    scope: scope.as_deref().unwrap_or(&own),
-                };
+                let query = TokenQuery { realm, service: service.as_deref(), scope: scope.as_deref().unwrap_or(&own) };
                 let (token, lifetime) = query.fetch(connections, endpoint, credential.as_ref())?;
                 let lifetime = Duration::from_secs(lifetime).saturating_sub(MARGIN);
-                (
-                    format!("Bearer {token}"),
-                    Instant::now().checked_add(lifetime),
-                )
+                (format!("Bearer {token}"), Instant::now().checked_add(lifetime))
             }
         };
         state.challenge = Some(challenge.clone());
@@ -188,23 +164,16 @@ impl TokenQuery<'_> {
         credential: Option<&Credential>,
     ) -> Result<(String, u64), AuthFailure> {
         let refused = |why: &str| AuthFailure::Refused(format!("{}: {why}", self.realm));
-        let mut url =
-            HttpUrl::parse(self.realm).ok_or_else(|| refused("is no address of a token server"))?;
+        let mut url = HttpUrl::parse(self.realm).ok_or_else(|| refused("is no address of a token server"))?;
         // A secure registry must not be able to make rbc send a password in clear.
         let plain_registry = connections.known_scheme(&endpoint.authority) == Some("http");
-        if credential.is_some()
-            && url.scheme == "http"
-            && !plain_registry
-            && !is_loopback(&url.authority)
-        {
+        if credential.is_some() && url.scheme == "http" && !plain_registry && !is_loopback(&url.authority) {
             return Err(refused("credentials are not sent over plain HTTP"));
         }
         let unreachable = |host: String, why: String| AuthFailure::Unreachable { host, why };
         let answer = if let Some(Credential::IdentityToken(token)) = credential {
             // OAuth2 refresh (distribution "Docker Registry v2 OAuth2").
-            let agent = connections
-                .agent(&url)
-                .map_err(|e| refused(&e.to_string()))?;
+            let agent = connections.agent(&url).map_err(|e| refused(&e.to_string()))?;
             let service = self.service.unwrap_or(&endpoint.authority);
             let form = [
                 ("grant_type", "refresh_token"),
@@ -219,39 +188,28 @@ impl TokenQuery<'_> {
                 .map_err(|e| unreachable(url.authority.clone(), e.to_string()))?;
             Answer { url, response }
         } else {
-            let mut separator = if url.path_and_query.contains('?') {
-                '&'
-            } else {
-                '?'
-            };
+            let mut separator = if url.path_and_query.contains('?') { '&' } else { '?' };
             let service = self.service.map(|s| ("service", s));
             for (key, value) in service.into_iter().chain([("scope", self.scope)]) {
                 url.path_and_query.push(separator);
-                url.path_and_query
-                    .push_str(&format!("{key}={}", percent_encode(value)));
+                url.path_and_query.push_str(&format!("{key}={}", percent_encode(value)));
                 separator = '&';
             }
             let header = match credential {
                 Some(Credential::Password { user, password }) => Some(basic(user, password)),
                 _ => None,
             };
-            exchange(connections, &Method::GET, &url, &[], header.as_deref())
-                .map_err(|e| unreachable(e.host, e.why))?
+            exchange(connections, &Method::GET, &url, &[], header.as_deref()).map_err(|e| unreachable(e.host, e.why))?
         };
         let status = answer.status();
         let host = answer.url.authority.clone();
         let mut text = Vec::new();
         let body = answer.response.into_body().into_reader();
-        body.take(TOKEN_LIMIT)
-            .read_to_end(&mut text)
-            .map_err(|e| unreachable(host.clone(), e.to_string()))?;
+        body.take(TOKEN_LIMIT).read_to_end(&mut text).map_err(|e| unreachable(host.clone(), e.to_string()))?;
         match status {
             200..=299 => {}
             500.. => {
-                return Err(unreachable(
-                    host,
-                    format!("the token server answers {status}"),
-                ));
+                return Err(unreachable(host, format!("the token server answers {status}")));
             }
             _ => return Err(refused(&format!("the token server answers {status}"))),
         }
@@ -263,13 +221,7 @@ impl TokenQuery<'_> {
             .or(parsed.access_token)
             .filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()))
             .ok_or_else(|| refused("the answer holds no token"))?;
-        Ok((
-            token,
-            parsed
-                .expires_in
-                .filter(|s| *s > 0)
-                .unwrap_or(DEFAULT_LIFETIME),
-        ))
+        Ok((token, parsed.expires_in.filter(|s| *s > 0).unwrap_or(DEFAULT_LIFETIME)))
     }
 }
 
@@ -280,9 +232,7 @@ fn basic(user: &str, password: &str) -> String {
 fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b',')
-        {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b',') {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));

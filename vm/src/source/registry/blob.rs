@@ -129,18 +129,13 @@ impl BlobReader {
             };
             let headers = self.range();
             let headers: Vec<_> = headers.iter().map(|(k, v)| (*k, v.as_str())).collect();
-            if let Ok(answer) =
-                exchange(&self.client.connections, &Method::GET, &url, &headers, None)
+            if let Ok(answer) = exchange(&self.client.connections, &Method::GET, &url, &headers, None)
                 && matches!(answer.status(), 200 | 206)
             {
                 return self.body_of(answer);
             }
         }
-        let query = Query {
-            method: Method::GET,
-            path: format!("blobs/{}", self.layer.digest),
-            headers: self.range(),
-        };
+        let query = Query { method: Method::GET, path: format!("blobs/{}", self.layer.digest), headers: self.range() };
         super::first_answer(&self.endpoints, &self.reference, |endpoint| {
             let answer = self.client.get(endpoint, &self.reference, &query)?;
             self.body_of(answer)
@@ -164,10 +159,7 @@ impl BlobReader {
                 range.unwrap_or(self.position)
             }
             _ => {
-                return Err(status_error(
-                    answer,
-                    describe(&self.reference, &self.layer.digest),
-                ));
+                return Err(status_error(answer, describe(&self.reference, &self.layer.digest)));
             }
         };
         let host = answer.url.authority.clone();
@@ -280,19 +272,11 @@ impl BlobReader {
     }
 
     fn wrong_size(&self, actual: u64) -> ImageError {
-        ImageError::BadSize {
-            what: describe(&self.reference, &self.layer.digest),
-            expected: self.layer.size,
-            actual,
-        }
+        ImageError::BadSize { what: describe(&self.reference, &self.layer.digest), expected: self.layer.size, actual }
     }
 
     fn unreachable(&self, host: String, why: String) -> ImageError {
-        ImageError::Unreachable {
-            reference: describe(&self.reference, &self.layer.digest),
-            host,
-            why,
-        }
+        ImageError::Unreachable { reference: describe(&self.reference, &self.layer.digest), host, why }
     }
 }
 

@@ -5,11 +5,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
     /// A token from a token server.
-    Bearer {
-        realm: String,
-        service: Option<String>,
-        scope: Option<String>,
-    },
+    Bearer { realm: String, service: Option<String>, scope: Option<String> },
     /// User and password.
     Basic,
 }
@@ -23,17 +19,11 @@ pub(crate) fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challe
                 basic = true;
             } else if scheme.eq_ignore_ascii_case("bearer") {
                 let get = |name: &str| {
-                    let found = parameters
-                        .iter()
-                        .find(|(k, _)| k.eq_ignore_ascii_case(name));
+                    let found = parameters.iter().find(|(k, _)| k.eq_ignore_ascii_case(name));
                     found.map(|(_, v)| v.clone()).filter(|v| !v.is_empty())
                 };
                 if let Some(realm) = get("realm") {
-                    return Some(Challenge::Bearer {
-                        realm,
-                        service: get("service"),
-                        scope: get("scope"),
-                    });
+                    return Some(Challenge::Bearer { realm, service: get("service"), scope: get("scope") });
                 }
             }
         }

@@ -62,12 +62,7 @@ impl Client {
         retry: RetryPolicy,
         cancel: Cancel,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            connections: Connections::new(config),
-            retry,
-            cancel,
-            auth: Authorizer::new(credentials),
-        })
+        Arc::new(Self { connections: Connections::new(config), retry, cancel, auth: Authorizer::new(credentials) })
     }
 
     /// Returns the wait after so many failures, `None` if they are too many.
@@ -114,13 +109,7 @@ impl Client {
                 if let Some(challenge) = challenge {
                     let repository = reference.repository();
                     self.auth
-                        .challenged(
-                            &self.connections,
-                            endpoint,
-                            repository,
-                            &challenge,
-                            header.as_deref(),
-                        )
+                        .challenged(&self.connections, endpoint, repository, &challenge, header.as_deref())
                         .map_err(|e| auth_error(e, endpoint, reference))?;
                     authorized = true;
                     attempt -= 1;
@@ -150,10 +139,7 @@ impl Client {
         loop {
             attempt += 1;
             let answer = self.get(endpoint, reference, query)?;
-            let too_large = || ImageError::TooLarge {
-                what: format!("{}: {}", reference.name(), query.path),
-                limit,
-            };
+            let too_large = || ImageError::TooLarge { what: format!("{}: {}", reference.name(), query.path), limit };
             let digest = answer.header("docker-content-digest").map(str::to_owned);
             let host = answer.url.authority.clone();
             let body = answer.response.into_body();
@@ -187,20 +173,10 @@ impl Client {
         authorization: Option<&str>,
     ) -> Result<Answer, TransportError> {
         let path = format!("{}/{}", reference.repository(), query.path);
-        let headers: Vec<_> = query
-            .headers
-            .iter()
-            .map(|(k, v)| (*k, v.as_str()))
-            .collect();
+        let headers: Vec<_> = query.headers.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let send = |scheme: &'static str| {
             let url = endpoint.url(scheme, &path);
-            exchange(
-                &self.connections,
-                &query.method,
-                &url,
-                &headers,
-                authorization,
-            )
+            exchange(&self.connections, &query.method, &url, &headers, authorization)
         };
         let authority = &endpoint.authority;
         let (first, second) = match (self.connections.known_scheme(authority), endpoint.schemes) {
@@ -229,16 +205,12 @@ impl Client {
 
 fn auth_error(error: AuthFailure, endpoint: &Endpoint, reference: &ImageReference) -> ImageError {
     match error {
-        AuthFailure::Refused(why) => ImageError::Unauthorized {
-            reference: reference.to_string(),
-            host: endpoint.authority.clone(),
-            why,
-        },
-        AuthFailure::Unreachable { host, why } => ImageError::Unreachable {
-            reference: reference.to_string(),
-            host,
-            why,
-        },
+        AuthFailure::Refused(why) => {
+            ImageError::Unauthorized { reference: reference.to_string(), host: endpoint.authority.clone(), why }
+        }
+        AuthFailure::Unreachable { host, why } => {
+            ImageError::Unreachable { reference: reference.to_string(), host, why }
+        }
     }
 }
 
@@ -246,16 +218,8 @@ fn transport_error(error: TransportError, reference: &ImageReference) -> ImageEr
     let reference = reference.to_string();
     let TransportError { failure, host, why } = error;
     match failure {
-        Failure::Tls => ImageError::Tls {
-            reference,
-            host,
-            why,
-        },
-        _ => ImageError::Unreachable {
-            reference,
-            host,
-            why,
-        },
+        Failure::Tls => ImageError::Tls { reference, host, why },
+        _ => ImageError::Unreachable { reference, host, why },
     }
 }
 
@@ -267,28 +231,11 @@ pub(crate) fn status_error(answer: Answer, reference: String) -> ImageError {
     }
     let why = message(answer);
     if matches!(status, 401 | 403) {
-        let why = if why.is_empty() {
-            format!("status {status}")
-        } else {
-            why
-        };
-        return ImageError::Unauthorized {
-            reference,
-            host,
-            why,
-        };
+        let why = if why.is_empty() { format!("status {status}") } else { why };
+        return ImageError::Unauthorized { reference, host, why };
     }
-    let why = if why.is_empty() {
-        why
-    } else {
-        format!(": {why}")
-    };
-    ImageError::Status {
-        reference,
-        host,
-        status,
-        why,
-    }
+    let why = if why.is_empty() { why } else { format!(": {why}") };
+    ImageError::Status { reference, host, status, why }
 }
 
 #[derive(Deserialize)]
@@ -314,13 +261,10 @@ fn message(answer: Answer) -> String {
     let Ok(parsed) = serde_json::from_slice::<ErrorBody>(&bytes) else {
         return String::new();
     };
-    let entries = parsed
-        .errors
-        .iter()
-        .map(|e| match (e.code.as_str(), e.message.as_str()) {
-            (code, "") => code.to_lowercase(),
-            ("", message) => message.to_owned(),
-            (code, message) => format!("{}: {message}", code.to_lowercase()),
-        });
+    let entries = parsed.errors.iter().map(|e| match (e.code.as_str(), e.message.as_str()) {
+        (code, "") => code.to_lowercase(),
+        ("", message) => message.to_owned(),
+        (code, message) => format!("{}: {message}", code.to_lowercase()),
+    });
     entries.collect::<Vec<_>>().join(", ")
 }

@@ -38,11 +38,7 @@ impl Endpoint {
     }
 
     pub(crate) fn url(&self, scheme: &'static str, path: &str) -> HttpUrl {
-        let query = self
-            .namespace
-            .as_ref()
-            .map(|n| format!("?ns={n}"))
-            .unwrap_or_default();
+        let query = self.namespace.as_ref().map(|n| format!("?ns={n}")).unwrap_or_default();
         HttpUrl {
             scheme,
             authority: self.authority.clone(),
@@ -61,11 +57,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(config: RegistryConfig) -> Self {
-        Self {
-            config,
-            agents: Mutex::default(),
-            schemes: Mutex::default(),
-        }
+        Self { config, agents: Mutex::default(), schemes: Mutex::default() }
     }
 
     /// Returns a registry's mirrors, then the registry itself.
@@ -85,14 +77,13 @@ impl Connections {
     /// BuildKit's mirrors are `host[:port][/path]`; dockerd's have a scheme, which
     /// is understood, too.
     fn mirror(&self, text: &str, domain: &str) -> Endpoint {
-        let (scheme, rest): (Option<&'static [&'static str]>, _) =
-            if let Some(rest) = text.strip_prefix("http://") {
-                (Some(&["http"]), rest)
-            } else if let Some(rest) = text.strip_prefix("https://") {
-                (Some(&["https"]), rest)
-            } else {
-                (None, text)
-            };
+        let (scheme, rest): (Option<&'static [&'static str]>, _) = if let Some(rest) = text.strip_prefix("http://") {
+            (Some(&["http"]), rest)
+        } else if let Some(rest) = text.strip_prefix("https://") {
+            (Some(&["https"]), rest)
+        } else {
+            (None, text)
+        };
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let path = path.trim_matches('/');
         let separator = if path.is_empty() { "" } else { "/" };
@@ -130,8 +121,7 @@ impl Connections {
     /// or it is this machine and nothing is said (as docker treats 127.0.0.0/8).
     fn is_insecure(&self, name: &str) -> bool {
         let host = self.config.host(name);
-        host.insecure
-            .unwrap_or_else(|| host.http.is_none() && host.ca.is_empty() && is_loopback(name))
+        host.insecure.unwrap_or_else(|| host.http.is_none() && host.ca.is_empty() && is_loopback(name))
     }
 }
 
@@ -142,11 +132,7 @@ impl Agents for Connections {
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let name = if url.authority == HUB_SERVER {
-            HUB
-        } else {
-            &url.authority
-        };
+        let name = if url.authority == HUB_SERVER { HUB } else { &url.authority };
         let host = self.config.host(name);
         let secure = url.scheme == "https";
         let verify = !self.is_insecure(name);
@@ -159,11 +145,7 @@ impl Agents for Connections {
                 verify,
                 // Reading the system's certificates takes milliseconds, so not
                 // for connections that do not look at them.
-                roots: if secure && verify {
-                    roots::with_files(&host.ca)?
-                } else {
-                    ureq::tls::RootCerts::WebPki
-                },
+                roots: if secure && verify { roots::with_files(&host.ca)? } else { ureq::tls::RootCerts::WebPki },
                 client_cert: match host.keypairs.first() {
                     Some(pair) if secure => Some(roots::client_cert(pair)?),
                     _ => None,
@@ -191,11 +173,8 @@ mod tests {
             "[registry.\"docker.io\"]\nmirrors = [\"m:5000/hub/\", \"http://n\", \"127.0.0.1:9\"]\n\
              [registry.\"m:5000\"]\nhttp = true",
         );
-        let urls: Vec<_> = c
-            .endpoints("docker.io")
-            .iter()
-            .map(|e| e.url(e.schemes[0], "a/manifests/b").to_string())
-            .collect();
+        let urls: Vec<_> =
+            c.endpoints("docker.io").iter().map(|e| e.url(e.schemes[0], "a/manifests/b").to_string()).collect();
         assert_eq!(
             urls,
             [

@@ -30,15 +30,9 @@ pub(crate) enum Credential {
 impl Credentials {
     /// Uses docker's configuration of the environment.
     pub fn from_env() -> Self {
-        let set = |name| {
-            std::env::var_os(name)
-                .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
-        };
+        let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let folder = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
-        Self {
-            file: folder.map(|f| f.join("config.json")),
-        }
+        Self { file: folder.map(|f| f.join("config.json")) }
     }
 
     /// Uses the given config.json.
@@ -74,16 +68,9 @@ impl Credentials {
                     if stdout.contains("credentials not found") => {}
                 Err(CredentialRetrievalError::NoCredentialConfigured) => {}
                 Err(CredentialRetrievalError::ConfigReadError) => {
-                    return Err(format!(
-                        "{} is not valid JSON of docker's form",
-                        path.display()
-                    ));
+                    return Err(format!("{} is not valid JSON of docker's form", path.display()));
                 }
-                Err(CredentialRetrievalError::HelperFailure {
-                    helper,
-                    stdout,
-                    stderr,
-                }) => {
+                Err(CredentialRetrievalError::HelperFailure { helper, stdout, stderr }) => {
                     let said = format!("{} {}", stdout.trim(), stderr.trim());
                     return Err(format!("{helper} failed: {}", said.trim()));
                 }
@@ -105,9 +92,7 @@ impl Credentials {
 
     /// Names the place for messages.
     pub(crate) fn place(&self) -> String {
-        self.file
-            .as_ref()
-            .map_or_else(|| "no file".to_owned(), |f| f.display().to_string())
+        self.file.as_ref().map_or_else(|| "no file".to_owned(), |f| f.display().to_string())
     }
 }
 

@@ -42,9 +42,7 @@ use self::client::{Client, Query};
 use self::connections::Endpoint;
 use super::digest::BlobDigest;
 use super::error::ImageError;
-use super::image::{
-    BlobCache, DocumentKind, DocumentSource, LayerDescriptor, Resolved, Walk, describe, verify,
-};
+use super::image::{BlobCache, DocumentKind, DocumentSource, LayerDescriptor, Resolved, Walk, describe, verify};
 use super::manifest::{ACCEPT, MANIFEST_LIMIT};
 use super::platform::Platform;
 use super::reference::ImageReference;
@@ -79,12 +77,7 @@ impl Registry {
     /// Makes a client. No connection is made before the first request.
     pub fn new(options: RegistryOptions) -> Self {
         Self {
-            client: Client::new(
-                options.config,
-                options.credentials,
-                options.retry,
-                Cancel::new(options.cancel),
-            ),
+            client: Client::new(options.config, options.credentials, options.retry, Cancel::new(options.cancel)),
             cache: options.cache,
             dead: Arc::default(),
         }
@@ -94,21 +87,9 @@ impl Registry {
     ///
     /// A reference to an image of one other platform is no error: the result's
     /// `platform` says so, and the caller warns.
-    pub fn resolve(
-        &self,
-        reference: &ImageReference,
-        platform: &Platform,
-    ) -> Result<Resolved, ImageError> {
-        let repository = Repository {
-            registry: self,
-            reference,
-        };
-        let walk = Walk {
-            reference,
-            wanted: platform,
-            source: &repository,
-            cache: self.cache.as_deref(),
-        };
+    pub fn resolve(&self, reference: &ImageReference, platform: &Platform) -> Result<Resolved, ImageError> {
+        let repository = Repository { registry: self, reference };
+        let walk = Walk { reference, wanted: platform, source: &repository, cache: self.cache.as_deref() };
         let (digest, bytes) = match reference.digest() {
             Some(digest) => {
                 let bytes = walk.fetch(DocumentKind::Manifest, digest, None)?;
@@ -120,11 +101,7 @@ impl Registry {
     }
 
     /// Opens a layer of an image for reading, verified.
-    pub fn open_blob(
-        &self,
-        reference: &ImageReference,
-        layer: &LayerDescriptor,
-    ) -> Result<BlobReader, ImageError> {
+    pub fn open_blob(&self, reference: &ImageReference, layer: &LayerDescriptor) -> Result<BlobReader, ImageError> {
         self.resume_blob(reference, layer, &mut std::io::empty())
     }
 
@@ -137,13 +114,7 @@ impl Registry {
         prefix: &mut dyn Read,
     ) -> Result<BlobReader, ImageError> {
         let endpoints = self.endpoints(reference);
-        BlobReader::open(
-            Arc::clone(&self.client),
-            endpoints,
-            reference,
-            layer,
-            prefix,
-        )
+        BlobReader::open(Arc::clone(&self.client), endpoints, reference, layer, prefix)
     }
 
     fn endpoints(&self, reference: &ImageReference) -> Vec<Endpoint> {
@@ -177,9 +148,7 @@ fn first_answer<T>(
     mut ask: impl FnMut(&Endpoint) -> Result<T, ImageError>,
 ) -> Result<T, ImageError> {
     let mut mirrors = String::new();
-    let mut last = ImageError::NotFound {
-        reference: reference.to_string(),
-    };
+    let mut last = ImageError::NotFound { reference: reference.to_string() };
     for endpoint in endpoints {
         match ask(endpoint) {
             Ok(found) => return Ok(found),
@@ -240,18 +209,11 @@ impl Repository<'_> {
 
     /// Asks for a tag's digest; `None` if this registry does not tell.
     fn head(&self, endpoint: &Endpoint, tag: &str) -> Result<Option<BlobDigest>, ImageError> {
-        let query = Query {
-            method: Method::HEAD,
-            ..query(DocumentKind::Manifest, tag)
-        };
+        let query = Query { method: Method::HEAD, ..query(DocumentKind::Manifest, tag) };
         match self.registry.client.get(endpoint, self.reference, &query) {
-            Ok(answer) => Ok(answer
-                .header("docker-content-digest")
-                .and_then(|d| d.parse().ok())),
+            Ok(answer) => Ok(answer.header("docker-content-digest").and_then(|d| d.parse().ok())),
             // Some registries serve GET only.
-            Err(ImageError::Status {
-                status: 400 | 405, ..
-            }) => Ok(None),
+            Err(ImageError::Status { status: 400 | 405, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -264,19 +226,12 @@ impl Repository<'_> {
         limit: u64,
     ) -> Result<(Option<String>, Vec<u8>), ImageError> {
         let query = query(kind, name);
-        self.registry
-            .client
-            .get_bytes(endpoint, self.reference, &query, limit)
+        self.registry.client.get_bytes(endpoint, self.reference, &query, limit)
     }
 }
 
 impl DocumentSource for Repository<'_> {
-    fn document(
-        &self,
-        kind: DocumentKind,
-        digest: &BlobDigest,
-        limit: u64,
-    ) -> Result<Vec<u8>, ImageError> {
+    fn document(&self, kind: DocumentKind, digest: &BlobDigest, limit: u64) -> Result<Vec<u8>, ImageError> {
         self.registry.first(self.reference, |endpoint| {
             let (_, bytes) = self.get(endpoint, kind, digest.as_str(), limit)?;
             // Here as well, so that a broken mirror does not hide the registry.
@@ -293,10 +248,6 @@ fn query(kind: DocumentKind, name: &str) -> Query<'static> {
             path: format!("manifests/{name}"),
             headers: vec![("accept", ACCEPT.to_owned())],
         },
-        DocumentKind::Config => Query {
-            method: Method::GET,
-            path: format!("blobs/{name}"),
-            headers: Vec::new(),
-        },
+        DocumentKind::Config => Query { method: Method::GET, path: format!("blobs/{name}"), headers: Vec::new() },
     }
 }

@@ -58,12 +58,8 @@ pub(crate) fn exchange(
         {
             request = request.header("authorization", value);
         }
-        let request = request
-            .body(())
-            .map_err(|e| error(&url, Failure::Protocol, e.to_string()))?;
-        let agent = agents
-            .agent(&url)
-            .map_err(|e| error(&url, Failure::Tls, e.to_string()))?;
+        let request = request.body(()).map_err(|e| error(&url, Failure::Protocol, e.to_string()))?;
+        let agent = agents.agent(&url).map_err(|e| error(&url, Failure::Tls, e.to_string()))?;
         let response = agent.run(request).map_err(|e| {
             let (failure, why) = classify(&e);
             error(&url, failure, why)
@@ -77,22 +73,12 @@ pub(crate) fn exchange(
         };
         let next = answer.url.join(location);
         let from = answer.url;
-        url = next.ok_or_else(|| {
-            error(
-                &from,
-                Failure::Protocol,
-                "it redirects to an invalid address".to_owned(),
-            )
-        })?;
+        url = next.ok_or_else(|| error(&from, Failure::Protocol, "it redirects to an invalid address".to_owned()))?;
     }
     let why = format!("it redirects more than {MAX_REDIRECTS} times");
     Err(error(&url, Failure::Protocol, why))
 }
 
 fn error(url: &HttpUrl, failure: Failure, why: String) -> TransportError {
-    TransportError {
-        failure,
-        host: url.authority.clone(),
-        why,
-    }
+    TransportError { failure, host: url.authority.clone(), why }
 }

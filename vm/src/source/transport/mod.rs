@@ -57,10 +57,7 @@ pub(crate) fn agent(scheme: &str, host: &str, options: AgentOptions) -> Agent {
 /// Says whether `host[:port]` is this machine: `localhost`, 127.0.0.0/8 or `::1`.
 pub(crate) fn is_loopback(authority: &str) -> bool {
     let host = host_of(authority);
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|a| a.is_loopback())
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
 }
 
 /// Returns the host of `host[:port]`, without the brackets of an IPv6 address.
@@ -68,9 +65,7 @@ pub(crate) fn host_of(authority: &str) -> &str {
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split_once(']').map_or(rest, |(host, _)| host);
     }
-    authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host)
+    authority.split_once(':').map_or(authority, |(host, _)| host)
 }
 
 /// How a failed request is to be treated.
@@ -91,16 +86,12 @@ pub(crate) fn classify(error: &ureq::Error) -> (Failure, String) {
     use std::io::ErrorKind;
     match error {
         ureq::Error::HostNotFound => (Failure::Unreachable, "no such host".to_owned()),
-        ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => {
-            (Failure::Unreachable, error.to_string())
-        }
+        ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => (Failure::Unreachable, error.to_string()),
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             (Failure::Unreachable, "the connection timed out".to_owned())
         }
         ureq::Error::Timeout(_) => (Failure::Dropped, "it stopped answering".to_owned()),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
-            (Failure::Tls, error.to_string())
-        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => (Failure::Tls, error.to_string()),
         ureq::Error::Io(e) => match e.kind() {
             ErrorKind::ConnectionRefused
             | ErrorKind::HostUnreachable

@@ -17,24 +17,15 @@ pub(crate) fn for_server(scheme: &str, authority: &str) -> Option<ureq::Proxy> {
     ureq::Proxy::new(&address).ok()
 }
 
-fn choose(
-    scheme: &str,
-    authority: &str,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Option<String> {
+fn choose(scheme: &str, authority: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let set = |upper: &str| {
         variable(upper)
             .filter(|v| !v.is_empty())
             .or_else(|| variable(&upper.to_ascii_lowercase()).filter(|v| !v.is_empty()))
     };
-    let name = if scheme == "https" {
-        "HTTPS_PROXY"
-    } else {
-        "HTTP_PROXY"
-    };
+    let name = if scheme == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" };
     let address = set(name).or_else(|| set("ALL_PROXY"))?;
-    let bypassed = is_loopback(authority)
-        || set("NO_PROXY").is_some_and(|list| is_listed(&list, scheme, authority));
+    let bypassed = is_loopback(authority) || set("NO_PROXY").is_some_and(|list| is_listed(&list, scheme, authority));
     (!bypassed).then_some(address)
 }
 
@@ -46,38 +37,33 @@ fn is_listed(list: &str, scheme: &str, authority: &str) -> bool {
         _ => "80",
     };
     let address = host.parse::<IpAddr>().ok();
-    list.split(',')
-        .map(str::trim)
-        .filter(|e| !e.is_empty())
-        .any(|entry| {
-            if entry == "*" {
-                return true;
-            }
-            let entry = entry.to_ascii_lowercase();
-            if let (Some((network, bits)), Some(address)) = (entry.split_once('/'), address) {
-                return in_network(address, network, bits);
-            }
-            let name = match entry.rsplit_once(':') {
-                Some((name, p)) if !name.contains(':') || name.ends_with(']') => {
-                    if p != port {
-                        return false;
-                    }
-                    name
+    list.split(',').map(str::trim).filter(|e| !e.is_empty()).any(|entry| {
+        if entry == "*" {
+            return true;
+        }
+        let entry = entry.to_ascii_lowercase();
+        if let (Some((network, bits)), Some(address)) = (entry.split_once('/'), address) {
+            return in_network(address, network, bits);
+        }
+        let name = match entry.rsplit_once(':') {
+            Some((name, p)) if !name.contains(':') || name.ends_with(']') => {
+                if p != port {
+                    return false;
                 }
-                _ => entry.as_str(),
-            };
-            let name = name.trim_start_matches('[').trim_end_matches(']');
-            if let Some(address) = address {
-                return name.parse() == Ok(address);
+                name
             }
-            let name = name.strip_prefix('*').unwrap_or(name);
-            match name.strip_prefix('.') {
-                Some(_) => host.ends_with(name),
-                None => host
-                    .strip_suffix(name)
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
-            }
-        })
+            _ => entry.as_str(),
+        };
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        if let Some(address) = address {
+            return name.parse() == Ok(address);
+        }
+        let name = name.strip_prefix('*').unwrap_or(name);
+        match name.strip_prefix('.') {
+            Some(_) => host.ends_with(name),
+            None => host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+        }
+    })
 }
 
 fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
@@ -112,14 +98,8 @@ mod tests {
 
     #[test]
     fn the_scheme_decides() {
-        assert_eq!(
-            chosen("https", "x.example", "").as_deref(),
-            Some("http://s")
-        );
-        assert_eq!(
-            chosen("http", "x.example:81", "").as_deref(),
-            Some("http://p")
-        );
+        assert_eq!(chosen("https", "x.example", "").as_deref(), Some("http://s"));
+        assert_eq!(chosen("http", "x.example:81", "").as_deref(), Some("http://p"));
     }
 
     #[test]

@@ -37,17 +37,8 @@ impl HttpUrl {
         if authority.is_empty() || authority.starts_with(':') {
             return None;
         }
-        let path_and_query = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
-        };
-        Some(Self {
-            scheme,
-            authority: authority.to_ascii_lowercase(),
-            userinfo,
-            path_and_query,
-        })
+        let path_and_query = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Some(Self { scheme, authority: authority.to_ascii_lowercase(), userinfo, path_and_query })
     }
 
     /// Resolves a `Location` header against this URL (RFC 3986, 5.2).
@@ -70,10 +61,7 @@ impl HttpUrl {
             let folder = path.rfind('/').map_or("/", |end| path.split_at(end + 1).0);
             remove_dots(&format!("{folder}{location}"))
         };
-        Some(Self {
-            path_and_query: target,
-            ..self.clone()
-        })
+        Some(Self { path_and_query: target, ..self.clone() })
     }
 
     /// Returns the path without the query.
@@ -88,15 +76,8 @@ impl HttpUrl {
     }
 
     fn with_port(&self) -> String {
-        let default = if self.scheme == "https" {
-            ":443"
-        } else {
-            ":80"
-        };
-        let bare = self
-            .authority
-            .strip_suffix(default)
-            .unwrap_or(&self.authority);
+        let default = if self.scheme == "https" { ":443" } else { ":80" };
+        let bare = self.authority.strip_suffix(default).unwrap_or(&self.authority);
         format!("{bare}{default}")
     }
 }
@@ -104,11 +85,7 @@ impl HttpUrl {
 impl std::fmt::Display for HttpUrl {
     /// Writes the URL without user and password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}://{}{}",
-            self.scheme, self.authority, self.path_and_query
-        )
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path_and_query)
     }
 }
 
@@ -159,11 +136,7 @@ mod tests {
             ("..", "https://a.example/"),
             ("../../../z", "https://a.example/z"),
         ] {
-            assert_eq!(
-                base.join(location).unwrap().to_string(),
-                target,
-                "{location}"
-            );
+            assert_eq!(base.join(location).unwrap().to_string(), target, "{location}");
         }
         assert_eq!(base.join("ftp://x/y"), None);
         assert_eq!(HttpUrl::parse("https://"), None);
@@ -175,11 +148,7 @@ mod tests {
         let url = |t: &str| HttpUrl::parse(t).unwrap();
         let base = url("https://a.example/x");
         assert!(base.same_server(&url("https://a.example:443/y")));
-        for other in [
-            "http://a.example/",
-            "https://b.a.example/",
-            "https://a.example:444/",
-        ] {
+        for other in ["http://a.example/", "https://b.a.example/", "https://a.example:444/"] {
             assert!(!base.same_server(&url(other)), "{other}");
         }
     }

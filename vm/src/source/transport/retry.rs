@@ -15,11 +15,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 5,
-            first_wait: Duration::from_millis(250),
-            longest_wait: Duration::from_secs(15),
-        }
+        Self { attempts: 5, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(15) }
     }
 }
 
@@ -30,11 +26,7 @@ impl RetryPolicy {
         if number >= self.attempts {
             return None;
         }
-        let doubled = self.first_wait.saturating_mul(
-            1_u32
-                .checked_shl(number.saturating_sub(1))
-                .unwrap_or(u32::MAX),
-        );
+        let doubled = self.first_wait.saturating_mul(1_u32.checked_shl(number.saturating_sub(1)).unwrap_or(u32::MAX));
         Some(asked.unwrap_or(doubled).min(self.longest_wait))
     }
 }
@@ -50,10 +42,7 @@ pub(crate) fn retry_after(value: Option<&str>, now: SystemTime) -> Option<Durati
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    httpdate::parse_http_date(value)
-        .ok()?
-        .duration_since(now)
-        .ok()
+    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
 }
 
 #[cfg(test)]
@@ -62,29 +51,12 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let policy = RetryPolicy {
-            attempts: 5,
-            first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(3),
-        };
-        let waits: Vec<_> = (1..6)
-            .map(|n| policy.wait(n, None).map(|d| d.as_secs()))
-            .collect();
+        let policy =
+            RetryPolicy { attempts: 5, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(3) };
+        let waits: Vec<_> = (1..6).map(|n| policy.wait(n, None).map(|d| d.as_secs())).collect();
         assert_eq!(waits, [Some(1), Some(2), Some(3), Some(3), None]);
-        assert_eq!(
-            policy
-                .wait(1, Some(Duration::from_secs(2)))
-                .unwrap()
-                .as_secs(),
-            2
-        );
-        assert_eq!(
-            policy
-                .wait(1, Some(Duration::from_secs(900)))
-                .unwrap()
-                .as_secs(),
-            3
-        );
+        assert_eq!(policy.wait(1, Some(Duration::from_secs(2))).unwrap().as_secs(), 2);
+        assert_eq!(policy.wait(1, Some(Duration::from_secs(900))).unwrap().as_secs(), 3);
     }
 
     #[test]

@@ -98,8 +98,5 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 }
 
 fn error(path: &Path, why: &dyn ToString) -> CertificateError {
-    CertificateError {
-        path: path.to_owned(),
-        why: why.to_string(),
-    }
+    CertificateError { path: path.to_owned(), why: why.to_string() }
 }

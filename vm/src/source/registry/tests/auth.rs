@@ -20,10 +20,7 @@ fn image() -> Image {
 }
 
 /// A registry with a token server; `token` says what it gives for a request.
-fn bearer(
-    token: impl Fn(&Request) -> Response + Send + Sync + 'static,
-    valid: &'static str,
-) -> Server {
+fn bearer(token: impl Fn(&Request) -> Response + Send + Sync + 'static, valid: &'static str) -> Server {
     let image = image();
     let own: Arc<OnceLock<String>> = Arc::default();
     let host = Arc::clone(&own);
@@ -35,10 +32,8 @@ fn bearer(
             return image.answer(request);
         }
         let realm = format!("http://{}/token", host.get().unwrap());
-        Response::status(401).with(
-            "WWW-Authenticate",
-            format!(r#"Bearer realm="{realm}",service="s",scope="repository:a/x:pull""#),
-        )
+        Response::status(401)
+            .with("WWW-Authenticate", format!(r#"Bearer realm="{realm}",service="s",scope="repository:a/x:pull""#))
     });
     own.set(server.host()).unwrap();
     server
@@ -61,19 +56,12 @@ fn with_auths(host: &str, user: &str, password: &str) -> (tempfile::TempDir, Reg
 
 #[test]
 fn anonymous_tokens_are_fetched_once() {
-    let server = bearer(
-        |_| Response::ok(r#"{"token":"T","expires_in":300}"#),
-        "Bearer T",
-    );
+    let server = bearer(|_| Response::ok(r#"{"token":"T","expires_in":300}"#), "Bearer T");
     let registry = registry();
     let name = reference(&server.host(), "a/x");
     registry.resolve(&name, &amd64()).unwrap();
     registry.resolve(&name, &amd64()).unwrap();
-    let tokens: Vec<_> = server
-        .lines()
-        .into_iter()
-        .filter(|l| l.contains("/token"))
-        .collect();
+    let tokens: Vec<_> = server.lines().into_iter().filter(|l| l.contains("/token")).collect();
     assert_eq!(tokens, ["GET /token?service=s&scope=repository:a/x:pull"]);
     let refused = server
         .requests()
@@ -93,13 +81,9 @@ fn the_token_server_sees_the_password_and_the_registry_does_not() {
         "Bearer T",
     );
     let (_folder, registry) = with_auths(&server.host(), "u", "p");
-    registry
-        .resolve(&reference(&server.host(), "a/x"), &amd64())
-        .unwrap();
+    registry.resolve(&reference(&server.host(), "a/x"), &amd64()).unwrap();
     for request in server.requests() {
-        let basic = request
-            .header("authorization")
-            .is_some_and(|v| v.starts_with("Basic"));
+        let basic = request.header("authorization").is_some_and(|v| v.starts_with("Basic"));
         assert_eq!(basic, request.path.starts_with("/token"), "{request:?}");
     }
 }
@@ -131,10 +115,7 @@ fn a_token_that_is_no_longer_good_is_renewed() {
     registry.resolve(&name, &amd64()).unwrap();
     let sent = |token| {
         let requests = server.requests();
-        requests
-            .iter()
-            .filter(|r| r.header("authorization") == Some(token))
-            .count()
+        requests.iter().filter(|r| r.header("authorization") == Some(token)).count()
     };
     // Manifest and configuration twice; T0 once more before it is refused.
     assert_eq!((sent("Bearer T0"), sent("Bearer T1")), (3, 2));
@@ -143,9 +124,7 @@ fn a_token_that_is_no_longer_good_is_renewed() {
 #[test]
 fn a_refused_token_is_not_asked_for_endlessly() {
     let server = bearer(|_| Response::ok(r#"{"token":"bad"}"#), "Bearer T");
-    let error = registry()
-        .resolve(&reference(&server.host(), "a/x"), &amd64())
-        .unwrap_err();
+    let error = registry().resolve(&reference(&server.host(), "a/x"), &amd64()).unwrap_err();
     assert!(matches!(error, ImageError::Unauthorized { .. }), "{error}");
     assert_eq!(server.requests().len(), 3);
 }
@@ -157,24 +136,15 @@ fn identity_tokens_are_exchanged() {
             assert_eq!(request.method, "POST");
             let form = &request.body;
             let ok = form.contains("grant_type=refresh_token") && form.contains("refresh_token=ID");
-            if ok {
-                Response::ok(r#"{"access_token":"T"}"#)
-            } else {
-                Response::status(401)
-            }
+            if ok { Response::ok(r#"{"access_token":"T"}"#) } else { Response::status(401) }
         },
         "Bearer T",
     );
-    let text = format!(
-        r#"{{"auths":{{"{}":{{"identitytoken":"ID"}}}}}}"#,
-        server.host()
-    );
+    let text = format!(r#"{{"auths":{{"{}":{{"identitytoken":"ID"}}}}}}"#, server.host());
     let (_folder, file) = config_json(&text);
     let mut options = options("");
     options.credentials = Credentials::from_file(file);
-    Registry::new(options)
-        .resolve(&reference(&server.host(), "a/x"), &amd64())
-        .unwrap();
+    Registry::new(options).resolve(&reference(&server.host(), "a/x"), &amd64()).unwrap();
 }
 
 #[test]
@@ -195,19 +165,9 @@ fn basic_credentials_answer_a_basic_challenge() {
     let (_folder, file) = config_json("{}");
     let mut without = options("");
     without.credentials = Credentials::from_file(file.clone());
-    let error = Registry::new(without)
-        .resolve(&name, &amd64())
-        .unwrap_err()
-        .to_string();
+    let error = Registry::new(without).resolve(&name, &amd64()).unwrap_err().to_string();
     assert!(error.contains("pull access denied"), "{error}");
-    assert!(
-        error.contains(&format!(
-            "no credentials for {:?} in {}",
-            server.host(),
-            file.display()
-        )),
-        "{error}"
-    );
+    assert!(error.contains(&format!("no credentials for {:?} in {}", server.host(), file.display())), "{error}");
 }
 
 #[test]
@@ -218,10 +178,7 @@ fn a_broken_config_json_is_named() {
     options.credentials = Credentials::from_file(file.clone());
     let error = Registry::new(options).resolve(&reference(&server.host(), "x"), &amd64());
     let error = error.unwrap_err().to_string();
-    assert!(
-        error.contains(&format!("{} is not valid JSON", file.display())),
-        "{error}"
-    );
+    assert!(error.contains(&format!("{} is not valid JSON", file.display())), "{error}");
 }
 
 #[test]
@@ -235,9 +192,7 @@ fn a_redirected_blob_does_not_get_the_authorization() {
         _ => Response::status(401).with("WWW-Authenticate", "Basic"),
     });
     let (_folder, registry) = with_auths(&server.host(), "u", "p");
-    let reader = registry
-        .open_blob(&reference(&server.host(), "x"), &layer(&data))
-        .unwrap();
+    let reader = registry.open_blob(&reference(&server.host(), "x"), &layer(&data)).unwrap();
     reader.finish().unwrap();
     let requests = storage.requests();
     assert_eq!(requests.len(), 1);
@@ -258,21 +213,14 @@ fn a_redirect_within_the_server_keeps_the_authorization() {
         }
     });
     let (_folder, registry) = with_auths(&server.host(), "u", "p");
-    registry
-        .resolve(&reference(&server.host(), "x"), &amd64())
-        .unwrap();
+    registry.resolve(&reference(&server.host(), "x"), &amd64()).unwrap();
 }
 
 #[test]
 fn redirects_in_a_circle_end() {
     let server = Server::start(|r| Response::status(302).with("Location", r.path.clone()));
-    let error = registry()
-        .resolve(&reference(&server.host(), "x"), &amd64())
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("redirects more than 10 times"),
-        "{error}"
-    );
+    let error = registry().resolve(&reference(&server.host(), "x"), &amd64()).unwrap_err();
+    assert!(error.to_string().contains("redirects more than 10 times"), "{error}");
 }
 
 #[test]
@@ -281,11 +229,6 @@ fn a_refusal_carries_the_registrys_words() {
         body: br#"{"errors":[{"code":"DENIED","message":"not for you"}]}"#.to_vec(),
         ..Response::status(403)
     });
-    let error = registry()
-        .resolve(&reference(&server.host(), "x"), &amd64())
-        .unwrap_err();
-    assert!(
-        error.to_string().ends_with("denied: not for you"),
-        "{error}"
-    );
+    let error = registry().resolve(&reference(&server.host(), "x"), &amd64()).unwrap_err();
+    assert!(error.to_string().ends_with("denied: not for you"), "{error}");
 }

@@ -72,22 +72,14 @@ impl Image {
                 let platform = platform.map_or(String::new(), |text| {
                     let mut parts = text.split('/');
                     let mut next = || parts.next().unwrap_or("");
-                    format!(
-                        r#","platform":{{"os":"{}","architecture":"{}","variant":"{}"}}"#,
-                        next(),
-                        next(),
-                        next()
-                    )
+                    format!(r#","platform":{{"os":"{}","architecture":"{}","variant":"{}"}}"#, next(), next(), next())
                 });
                 let size = self.manifests[digest.as_str()].1.len();
                 format!(r#"{{"mediaType":"{OCI_MANIFEST}","digest":"{digest}","size":{size}{platform}}}"#)
             })
             .collect();
         let entries = entries.join(",");
-        self.manifest(
-            OCI_INDEX,
-            &format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{entries}]}}"#),
-        )
+        self.manifest(OCI_INDEX, &format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{entries}]}}"#))
     }
 
     /// Answers as a registry with this one image does.
@@ -100,10 +92,7 @@ impl Image {
             };
             return Response::ok(bytes.clone())
                 .with("Content-Type", media_type)
-                .with(
-                    "Docker-Content-Digest",
-                    BlobDigest::sha256_of(bytes).to_string(),
-                );
+                .with("Docker-Content-Digest", BlobDigest::sha256_of(bytes).to_string());
         }
         match self.blobs.get(name) {
             Some(bytes) => Response::ok(bytes.clone()),
@@ -123,15 +112,9 @@ pub(super) fn layer(bytes: &[u8]) -> LayerDescriptor {
 
 pub(super) fn options(config: &str) -> RegistryOptions {
     RegistryOptions {
-        config: RegistryConfig::parse(config, Path::new("/config.toml"))
-            .unwrap()
-            .registry,
+        config: RegistryConfig::parse(config, Path::new("/config.toml")).unwrap().registry,
         credentials: Credentials::none(),
-        retry: RetryPolicy {
-            attempts: 3,
-            first_wait: Duration::ZERO,
-            longest_wait: Duration::ZERO,
-        },
+        retry: RetryPolicy { attempts: 3, first_wait: Duration::ZERO, longest_wait: Duration::ZERO },
         ..RegistryOptions::default()
     }
 }

@@ -25,11 +25,8 @@ impl Drop for Process {
 fn start() -> Option<Process> {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.yml");
-    std::fs::write(
-        &config,
-        "version: 0.1\nlog: {level: info}\nstorage: {inmemory: {}}\nhttp: {addr: '127.0.0.1:0'}\n",
-    )
-    .unwrap();
+    std::fs::write(&config, "version: 0.1\nlog: {level: info}\nstorage: {inmemory: {}}\nhttp: {addr: '127.0.0.1:0'}\n")
+        .unwrap();
     let started = Command::new("docker-registry")
         .arg("serve")
         .arg(&config)
@@ -42,30 +39,20 @@ fn start() -> Option<Process> {
         Ok(child) => child,
         Err(e) => {
             use std::io::Write;
-            let _ = writeln!(
-                std::io::stderr(),
-                "SKIPPED: docker-registry cannot be started: {e}"
-            );
+            let _ = writeln!(std::io::stderr(), "SKIPPED: docker-registry cannot be started: {e}");
             return None;
         }
     };
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let host = loop {
-        let line = lines
-            .next()
-            .expect("the registry ended before it listened")
-            .unwrap();
+        let line = lines.next().expect("the registry ended before it listened").unwrap();
         if let Some((_, rest)) = line.split_once("listening on ") {
             let end = rest.find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit());
             break rest[..end.unwrap_or(rest.len())].to_owned();
         }
     };
     std::thread::spawn(move || for _ in lines {});
-    Some(Process {
-        child,
-        host,
-        _folder: folder,
-    })
+    Some(Process { child, host, _folder: folder })
 }
 
 impl Process {
@@ -73,31 +60,18 @@ impl Process {
         let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
         let base = format!("http://{}/v2/{repository}", self.host);
         for (digest, bytes) in &image.blobs {
-            let started = agent
-                .post(format!("{base}/blobs/uploads/"))
-                .send_empty()
-                .unwrap();
+            let started = agent.post(format!("{base}/blobs/uploads/")).send_empty().unwrap();
             let place = started.headers()["location"].to_str().unwrap().to_owned();
             let separator = if place.contains('?') { '&' } else { '?' };
             let place = format!("{place}{separator}digest={digest}");
-            agent
-                .put(place)
-                .content_type("application/octet-stream")
-                .send(&bytes[..])
-                .unwrap();
+            agent.put(place).content_type("application/octet-stream").send(&bytes[..]).unwrap();
         }
         // Manifests before the indexes that name them.
         let mut manifests: Vec<_> = image.manifests.iter().collect();
-        manifests.sort_by_key(|(name, (media_type, _))| {
-            (media_type.contains("index"), !name.contains(':'))
-        });
+        manifests.sort_by_key(|(name, (media_type, _))| (media_type.contains("index"), !name.contains(':')));
         for (name, (media_type, bytes)) in manifests {
             let place = format!("{base}/manifests/{name}");
-            agent
-                .put(place)
-                .content_type(media_type)
-                .send(&bytes[..])
-                .unwrap();
+            agent.put(place).content_type(media_type).send(&bytes[..]).unwrap();
         }
     }
 }
@@ -111,26 +85,14 @@ fn images_are_pulled() {
     let mut image = Image::default();
     let amd = image.single("linux/amd64", &data);
     let arm = image.single("linux/arm64", b"arm");
-    let index = image.index(&[
-        (Some("linux/amd64"), amd.clone()),
-        (Some("linux/arm64"), arm),
-    ]);
+    let index = image.index(&[(Some("linux/amd64"), amd.clone()), (Some("linux/arm64"), arm)]);
     image.tag("multi", &index);
     // The same as docker pushes it.
     let text = String::from_utf8(image.manifests[amd.as_str()].1.clone()).unwrap();
     let text = text
-        .replace(
-            "vnd.oci.image.manifest.v1+json",
-            "vnd.docker.distribution.manifest.v2+json",
-        )
-        .replace(
-            "vnd.oci.image.config.v1+json",
-            "vnd.docker.container.image.v1+json",
-        )
-        .replace(
-            "vnd.oci.image.layer.v1.tar+gzip",
-            "vnd.docker.image.rootfs.diff.tar.gzip",
-        );
+        .replace("vnd.oci.image.manifest.v1+json", "vnd.docker.distribution.manifest.v2+json")
+        .replace("vnd.oci.image.config.v1+json", "vnd.docker.container.image.v1+json")
+        .replace("vnd.oci.image.layer.v1.tar+gzip", "vnd.docker.image.rootfs.diff.tar.gzip");
     let docker = image.manifest(DOCKER_MANIFEST, &text);
     image.tag("docker", &docker);
     process.push("some/image", &image);
@@ -149,9 +111,7 @@ fn images_are_pulled() {
     reader.read_to_end(&mut out).unwrap();
     assert_eq!(out, data);
     let mut rest = Vec::new();
-    let mut reader = registry
-        .resume_blob(&multi, &found.layers[0], &mut &data[..999_000])
-        .unwrap();
+    let mut reader = registry.resume_blob(&multi, &found.layers[0], &mut &data[..999_000]).unwrap();
     reader.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, data[999_000..]);
 
@@ -163,15 +123,9 @@ fn images_are_pulled() {
     for name in ["some/image:none", "none/image:multi"] {
         let name = reference(&process.host, name);
         let error = registry.resolve(&name, &amd64()).unwrap_err();
-        assert!(
-            matches!(&error, ImageError::NotFound { reference } if *reference == name.to_string()),
-            "{error}"
-        );
+        assert!(matches!(&error, ImageError::NotFound { reference } if *reference == name.to_string()), "{error}");
     }
     let wanted = Platform::parse("linux/s390x").unwrap();
     let error = registry.resolve(&multi, &wanted).unwrap_err();
-    assert!(
-        matches!(&error, ImageError::NoMatchingPlatform { available, .. } if available.len() == 2),
-        "{error}"
-    );
+    assert!(matches!(&error, ImageError::NoMatchingPlatform { available, .. } if available.len() == 2), "{error}");
 }

@@ -40,18 +40,11 @@ pub(crate) struct Response {
 
 impl Response {
     pub(crate) fn status(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::default()
-        }
+        Self { status, ..Self::default() }
     }
 
     pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status: 200,
-            body: body.into(),
-            ..Self::default()
-        }
+        Self { status: 200, body: body.into(), ..Self::default() }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -92,10 +85,7 @@ impl Server {
     /// The requests as `METHOD path`.
     pub(crate) fn lines(&self) -> Vec<String> {
         let requests = self.requests();
-        requests
-            .iter()
-            .map(|r| format!("{} {}", r.method, r.path))
-            .collect()
+        requests.iter().map(|r| format!("{} {}", r.method, r.path)).collect()
     }
 }
 
@@ -122,18 +112,10 @@ fn serve(
             };
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
-        let length = headers
-            .get("content-length")
-            .and_then(|n| n.parse().ok())
-            .unwrap_or(0);
+        let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let request = Request {
-            method,
-            path,
-            headers,
-            body: String::from_utf8_lossy(&body).into_owned(),
-        };
+        let request = Request { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() };
         log.lock().push(request.clone());
         let response = answer(&request);
         let head = request.method == "HEAD";

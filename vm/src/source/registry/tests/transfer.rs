@@ -26,37 +26,24 @@ fn a_cut_transfer_is_resumed_by_range() {
     let data = bytes();
     let body = data.clone();
     let server = Server::start(move |request| match request.range() {
-        None => Response {
-            cut: Some(100_000),
-            ..Response::ok(body.clone())
-        },
+        None => Response { cut: Some(100_000), ..Response::ok(body.clone()) },
         Some(at) => {
             let part = &body[at..];
             let total = body.len();
-            Response {
-                status: 206,
-                cut: (at < 200_000).then_some(part.len() / 2),
-                ..Response::ok(part)
-            }
-            .with("Content-Range", format!("bytes {at}-{}/{total}", total - 1))
+            Response { status: 206, cut: (at < 200_000).then_some(part.len() / 2), ..Response::ok(part) }
+                .with("Content-Range", format!("bytes {at}-{}/{total}", total - 1))
         }
     });
     let done = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&done);
-    let reader = registry()
-        .open_blob(&reference(&server.host(), "x"), &layer(&data))
-        .map(|r| {
-            r.with_progress(move |n| {
-                counter.fetch_add(n, Ordering::Relaxed);
-            })
-        });
+    let reader = registry().open_blob(&reference(&server.host(), "x"), &layer(&data)).map(|r| {
+        r.with_progress(move |n| {
+            counter.fetch_add(n, Ordering::Relaxed);
+        })
+    });
     assert_eq!(read(reader).unwrap(), data);
     assert_eq!(done.load(Ordering::Relaxed), data.len() as u64);
-    let ranges: Vec<_> = server
-        .requests()
-        .iter()
-        .map(super::server::Request::range)
-        .collect();
+    let ranges: Vec<_> = server.requests().iter().map(super::server::Request::range).collect();
     assert_eq!(ranges, [None, Some(100_000), Some(200_000)]);
 }
 
@@ -78,10 +65,7 @@ fn a_kept_beginning_is_hashed_and_not_transferred_again() {
     let body = data.clone();
     let server = Server::start(move |request| {
         let at = request.range().unwrap();
-        Response {
-            status: 206,
-            ..Response::ok(&body[at..])
-        }
+        Response { status: 206, ..Response::ok(&body[at..]) }
     });
     let name = reference(&server.host(), "x");
     let reader = registry().resume_blob(&name, &layer(&data), &mut &data[..1234]);
@@ -100,9 +84,7 @@ fn wrong_bytes_never_come_out_whole() {
     let mut wrong = data.clone();
     wrong[123] ^= 1;
     let server = Server::start(move |_| Response::ok(wrong.clone()));
-    let mut reader = registry()
-        .open_blob(&reference(&server.host(), "x"), &layer(&data))
-        .unwrap();
+    let mut reader = registry().open_blob(&reference(&server.host(), "x"), &layer(&data)).unwrap();
     let mut got = 0;
     let mut buffer = [0; 4096];
     let error = loop {
@@ -123,10 +105,7 @@ fn wrong_sizes_are_noticed_with_and_without_a_length() {
     for chunked in [false, true] {
         let mut longer = data.clone();
         longer.push(0);
-        let server = Server::start(move |_| Response {
-            chunked,
-            ..Response::ok(longer.clone())
-        });
+        let server = Server::start(move |_| Response { chunked, ..Response::ok(longer.clone()) });
         let reader = registry().open_blob(&reference(&server.host(), "x"), &layer(&data));
         let error = read(reader).unwrap_err();
         assert!(matches!(error, ImageError::BadSize { .. }), "{error}");
@@ -151,22 +130,15 @@ fn overload_is_waited_out_a_bounded_number_of_times() {
         _ => Response::ok(body.clone()),
     });
     let name = reference(&server.host(), "x");
-    assert_eq!(
-        read(registry().open_blob(&name, &layer(&data))).unwrap(),
-        data
-    );
+    assert_eq!(read(registry().open_blob(&name, &layer(&data))).unwrap(), data);
 
     let server = Server::start(|_| Response {
         body: br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}"#.to_vec(),
         ..Response::status(429)
     });
-    let error =
-        read(registry().open_blob(&reference(&server.host(), "x"), &layer(&data))).unwrap_err();
+    let error = read(registry().open_blob(&reference(&server.host(), "x"), &layer(&data))).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.ends_with(": 429: toomanyrequests: slow down"),
-        "{text}"
-    );
+    assert!(text.ends_with(": 429: toomanyrequests: slow down"), "{text}");
     assert_eq!(server.requests().len(), 3);
     assert!(error.is_environment());
 }
@@ -175,12 +147,8 @@ fn overload_is_waited_out_a_bounded_number_of_times() {
 fn a_line_that_always_breaks_is_given_up() {
     let data = bytes();
     let body = data.clone();
-    let server = Server::start(move |_| Response {
-        cut: Some(0),
-        ..Response::ok(body.clone())
-    });
-    let error =
-        read(registry().open_blob(&reference(&server.host(), "x"), &layer(&data))).unwrap_err();
+    let server = Server::start(move |_| Response { cut: Some(0), ..Response::ok(body.clone()) });
+    let error = read(registry().open_blob(&reference(&server.host(), "x"), &layer(&data))).unwrap_err();
     assert!(matches!(error, ImageError::Unreachable { .. }), "{error}");
 }
 
@@ -189,10 +157,7 @@ fn a_missing_blob_is_named() {
     let server = Server::start(|_| Response::status(404));
     let wanted = layer(b"x");
     let error = read(registry().open_blob(&reference(&server.host(), "a/x"), &wanted)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("{}/a/x@{}: not found", server.host(), wanted.digest)
-    );
+    assert_eq!(error.to_string(), format!("{}/a/x@{}: not found", server.host(), wanted.digest));
 }
 
 #[test]
@@ -204,9 +169,7 @@ fn a_set_flag_stops_a_transfer() {
     options.cancel = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&options.cancel);
     let registry = Registry::new(options);
-    let mut reader = registry
-        .open_blob(&reference(&server.host(), "x"), &layer(&data))
-        .unwrap();
+    let mut reader = registry.open_blob(&reference(&server.host(), "x"), &layer(&data)).unwrap();
     let mut buffer = [0; 1000];
     assert!(reader.read(&mut buffer).unwrap() > 0);
     flag.store(true, Ordering::Relaxed);
