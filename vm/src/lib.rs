@@ -9,12 +9,15 @@
 pub mod archive;
 pub mod config;
 pub mod context;
+mod deliver;
 pub mod event;
 pub mod exec;
+pub mod export;
 pub mod fs;
 mod machine;
 pub mod schedule;
 pub mod source;
 pub mod store;
 
+pub use deliver::Delivered;
 pub use machine::{Vm, VmOptions};
