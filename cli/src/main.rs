@@ -10,8 +10,13 @@
 mod args;
 mod commands;
 mod failure;
+mod frontend;
+mod given;
+mod inputs;
 mod interrupt;
 mod progress;
+mod report;
+mod session;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -19,9 +24,14 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::args::{Cli, Command};
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
 
 fn main() -> ExitCode {
+    // The sandbox helper is this program again; it must come before anything
+    // that starts a thread or opens a file.
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == rbc_vm::exec::HELPER_ARG) {
+        rbc_vm::exec::helper_main();
+    }
     let outcome = match Cli::parse().command {
         Command::Build(args) => commands::build::run(*args),
         Command::Compile(args) => commands::compile::run(&args),

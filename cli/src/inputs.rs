@@ -1,0 +1,124 @@
+//! What the compiler asks for: images' configurations, from registries and
+//! layouts, and a few small files.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rbc_compiler::{ImageMeta, InputError, InputErrorKind, Inputs};
+use rbc_ir::{Digest, ImageDocument, Platform};
+use rbc_vm::Vm;
+use rbc_vm::source::error::ImageError;
+use rbc_vm::source::image::Resolved;
+use rbc_vm::source::oci_layout::OciLayout;
+use rbc_vm::source::platform::Platform as SourcePlatform;
+use rbc_vm::source::reference::ImageReference;
+
+type Found = Result<ImageMeta, InputError>;
+
+/// The surroundings of a compilation.
+pub(crate) struct Surroundings<'a> {
+    vm: &'a Vm,
+    /// Directories by the compiler's names of contexts.
+    directories: HashMap<String, PathBuf>,
+    images: Mutex<HashMap<(String, Platform), Found>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Creates the surroundings; `directories` are those of `dockerfile`,
+    /// `context`, and of named local contexts.
+    pub(crate) fn new(vm: &'a Vm, directories: HashMap<String, PathBuf>) -> Self {
+        Self { vm, directories, images: Mutex::default() }
+    }
+
+    fn resolve(&self, reference: &str, platform: &Platform) -> Found {
+        let parsed = ImageReference::parse(reference).map_err(|e| InputError {
+            kind: InputErrorKind::Invalid,
+            message: format!("failed to parse image name \"{reference}\": {e}"),
+        })?;
+        let resolved = self.vm.registry().resolve(&parsed, &source_platform(platform)).map_err(input_error)?;
+        meta(reference, &resolved)
+    }
+}
+
+impl Inputs for Surroundings<'_> {
+    fn image(&self, reference: &str, platform: &Platform) -> Found {
+        let key = (reference.to_owned(), platform.clone());
+        let known = self.images.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| self.resolve(reference, platform))
+    }
+
+    fn layout_image(&self, layout: &str, reference: &str, platform: &Platform) -> Found {
+        let wanted = (!reference.is_empty()).then_some(reference);
+        let resolved =
+            OciLayout::open(Path::new(layout)).and_then(|l| l.resolve(wanted, &source_platform(platform))).map_err(input_error)?;
+        let name = if reference.is_empty() { layout.to_owned() } else { format!("{layout}:{reference}") };
+        meta(&name, &resolved)
+    }
+
+    fn read_context_file(&self, context: &str, path: &str) -> Result<Option<Vec<u8>>, InputError> {
+        let Some(directory) = self.directories.get(context) else { return Ok(None) };
+        match std::fs::read(directory.join(path)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(e) => Err(InputError {
+                kind: match e.kind() {
+                    io::ErrorKind::PermissionDenied => InputErrorKind::Denied,
+                    _ => InputErrorKind::Unreachable,
+                },
+                message: format!("cannot read {}: {e}", directory.join(path).display()),
+            }),
+        }
+    }
+
+    /// Asks for several images at the same time: each costs a round trip.
+    fn prefetch(&self, images: &[(String, Platform)]) {
+        if images.len() < 2 {
+            return;
+        }
+        std::thread::scope(|scope| {
+            for (reference, platform) in images {
+                scope.spawn(move || {
+                    let found = self.resolve(reference, platform);
+                    let mut known = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+                    known.insert((reference.clone(), platform.clone()), found);
+                });
+            }
+        });
+    }
+}
+
+fn source_platform(platform: &Platform) -> SourcePlatform {
+    SourcePlatform::new(&platform.os, &platform.architecture, &platform.variant)
+}
+
+fn meta(reference: &str, resolved: &Resolved) -> Found {
+    let invalid = |message: String| InputError { kind: InputErrorKind::Invalid, message };
+    let Some(pin) = resolved.manifest_digest.sha256_bytes() else {
+        let digest = &resolved.manifest_digest;
+        return Err(invalid(format!("{reference}: the digest {} is not of SHA-256", digest.as_str())));
+    };
+    let document: ImageDocument = serde_json::from_slice(&resolved.config_bytes)
+        .map_err(|e| invalid(format!("{reference}: the image's configuration cannot be read: {e}")))?;
+    let platform = &resolved.platform;
+    Ok(ImageMeta {
+        reference: reference.to_owned(),
+        pin: Digest(pin),
+        platform: Platform::new(&platform.os, &platform.architecture, &platform.variant),
+        document,
+    })
+}
+
+fn input_error(error: ImageError) -> InputError {
+    let kind = match &error {
+        ImageError::NotFound { .. } => InputErrorKind::NotFound,
+        ImageError::NoMatchingPlatform { .. } => InputErrorKind::Platform,
+        ImageError::Unauthorized { .. } => InputErrorKind::Denied,
+        _ if error.is_environment() => InputErrorKind::Unreachable,
+        ImageError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => InputErrorKind::NotFound,
+        ImageError::Io { .. } | ImageError::Cancelled => InputErrorKind::Unreachable,
+        _ => InputErrorKind::Invalid,
+    };
+    InputError { kind, message: error.to_string() }
+}
