@@ -64,7 +64,13 @@ fn shared_options(source: &SourceArgs, labels: &[(String, String)], context: &Pa
 }
 
 /// Compiles. Warnings are shown; errors become the failure.
-pub(crate) fn program(vm: &Vm, args: &SourceArgs, context: &Path, mut options: BuildOptions, quiet: bool) -> Result<Program, Failure> {
+pub(crate) fn program(
+    vm: &Vm,
+    args: &SourceArgs,
+    context: &Path,
+    mut options: BuildOptions,
+    quiet: bool,
+) -> Result<Program, Failure> {
     check_context(context)?;
     let dockerfile = find(args.file.as_deref(), context)?;
     options.file.clone_from(&dockerfile.name);
@@ -129,9 +135,10 @@ pub(crate) fn check_context(context: &Path) -> Result<(), Failure> {
 fn find(file: Option<&Path>, context: &Path) -> Result<Dockerfile, Failure> {
     if file == Some(Path::new("-")) {
         let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map_err(|e| {
-            Failure::environment(format!("cannot read the Dockerfile from standard input: {e}"))
-        })?;
+        io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(|e| Failure::environment(format!("cannot read the Dockerfile from standard input: {e}")))?;
         return decode(bytes, "Dockerfile", context.to_owned());
     }
     let candidates = match file {

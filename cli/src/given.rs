@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::args::values::{Secret, SecretSource, SshAgent};

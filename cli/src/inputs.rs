@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use rbc_compiler::{ImageMeta, InputError, InputErrorKind, Inputs};
@@ -50,10 +50,14 @@ impl Inputs for Surroundings<'_> {
     }
 
     fn layout_image(&self, layout: &str, reference: &str, platform: &Platform) -> Found {
-        let wanted = (!reference.is_empty()).then_some(reference);
+        // A digest has a colon, a tag has none.
+        let name = match reference {
+            "" => layout.to_owned(),
+            digest if digest.contains(':') => format!("{layout}@{digest}"),
+            tag => format!("{layout}:{tag}"),
+        };
         let resolved =
-            OciLayout::open(Path::new(layout)).and_then(|l| l.resolve(wanted, &source_platform(platform))).map_err(input_error)?;
-        let name = if reference.is_empty() { layout.to_owned() } else { format!("{layout}:{reference}") };
+            OciLayout::parse(&name).and_then(|l| l.resolve(&source_platform(platform))).map_err(input_error)?;
         meta(&name, &resolved)
     }
 

@@ -34,15 +34,15 @@ pub(crate) struct DuArgs {
 /// Arguments of `rbc cache prune`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without a limit everything is removed that no running build uses.
+Without a limit only leftovers go: files that no result names any more.
+No build may run at the same time.
 
 Examples:
   rbc cache prune --keep-duration 7d         what was not used for a week
   rbc cache prune --keep-storage 20g         the oldest, until 20 GiB are left
   rbc cache prune --all --dry-run            how much would be freed")]
 pub(crate) struct PruneArgs {
-    /// Also what cannot be built again without the network: images, git checkouts, downloads,
-    /// cache mounts
+    /// Everything, cache mounts included
     #[arg(short, long)]
     pub(crate) all: bool,
 

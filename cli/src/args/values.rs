@@ -189,30 +189,10 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, String> {
     Ok(Ulimit { name: name.to_owned(), soft, hard })
 }
 
-/// A size in bytes: a number and `b`, `k`, `m`, `g` or `t` (powers of 1024,
-/// go-units `RAMInBytes`).
+/// A size in bytes: a number and `b`, `k`, `m`, `g` or `t` (powers of 1024).
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is not a size: want a number and b, k, m, g or t, like 64m");
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
-    let unit = lower.get(digits.len()..).map(str::trim).unwrap_or_default();
-    let shift = match unit {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => return Err(wrong()),
-    };
-    let unit = 1_u64 << shift;
-    if let Ok(whole) = digits.parse::<u64>() {
-        return whole.checked_mul(unit).ok_or_else(wrong);
-    }
-    match digits.parse::<f64>() {
-        // Sizes with a fraction are small; the rounding is meant.
-        Ok(n) if n.is_finite() && n >= 0.0 && n < 1e6 => Ok((n * unit as f64) as u64),
-        _ => Err(wrong()),
-    }
+    rbc_compiler::parse_size(text)
+        .ok_or_else(|| format!("`{text}` is not a size: want a number and b, k, m, g or t, like 64m"))
 }
 
 /// A platform, in its normal form.

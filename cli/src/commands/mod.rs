@@ -3,3 +3,4 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod compile;
+mod result;

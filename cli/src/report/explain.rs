@@ -90,7 +90,8 @@ pub(crate) fn explain(kind: &BuildErrorKind) -> Explained {
             } else {
                 format!("--ssh {id}, with an agent running")
             };
-            Explained::new(MISSING, Exit::Usage, format!("{what} `{id}`: not found")).help(Some(format!("give it with {flag}")))
+            Explained::new(MISSING, Exit::Usage, format!("{what} `{id}`: not found"))
+                .help(Some(format!("give it with {flag}")))
         }
         BuildErrorKind::Unsupported(what) => Explained::new(UNSUPPORTED, Exit::Failed, what),
     }
