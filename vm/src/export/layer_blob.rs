@@ -29,11 +29,12 @@ pub enum LayerCompression {
 }
 
 impl Default for LayerCompression {
-    /// Returns gzip at level 6, as BuildKit has it. With zlib-rs, level 6
-    /// costs three times as much as level 1 and saves a fifth of the size;
-    /// a layer is compressed once and pulled many times.
+    /// Returns gzip, as BuildKit has it, at level 3. Measured with zlib-rs on
+    /// 810 MB of libraries (time against level 6, share of the original):
+    /// level 1 29 %, 0.445; 2 50 %, 0.369; 3 62 %, 0.355; 6 100 %, 0.343.
+    /// zstd 3 takes 23 % and gives 0.312, but old engines cannot read it.
     fn default() -> Self {
-        Self::Gzip(6)
+        Self::Gzip(3)
     }
 }
 

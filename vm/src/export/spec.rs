@@ -369,14 +369,13 @@ impl Output {
     /// See [`SpecError`].
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let fields = fields(text)?;
-        if let [only] = fields.as_slice() {
-            if only == text && !text.starts_with("type=") {
-                return match text {
-                    "" => Err(SpecError::NoType),
-                    "-" => Ok(Self::new(OutputKind::Tar, Some(Dest::Stdout))),
-                    path => Ok(Self::new(OutputKind::Local, Some(Dest::Path(PathBuf::from(path))))),
-                };
-            }
+        // A single field is a path, unless it was quoted.
+        match fields.as_slice() {
+            [only] if only != text || text.starts_with("type=") => {}
+            [only] if only.is_empty() => return Err(SpecError::NoType),
+            [only] if only == "-" => return Ok(Self::new(OutputKind::Tar, Some(Dest::Stdout))),
+            [path] => return Ok(Self::new(OutputKind::Local, Some(Dest::Path(PathBuf::from(path))))),
+            _ => {}
         }
         let mut pairs = Vec::new();
         let mut kind_name = None;
