@@ -89,9 +89,17 @@ pub(super) fn nothing_continued(span: Span) -> SyntaxError {
     )
 }
 
-pub(super) fn unterminated_heredoc(name: &str, span: Span) -> SyntaxError {
+pub(super) fn unterminated_heredoc(name: &str, indented: bool, span: Span) -> SyntaxError {
+    let found = error("D0008", span, format!("unterminated heredoc {name}"));
+    if indented {
+        let help = format!(
+            "there is a line with `{name}` and blanks around it: remove the blanks \
+             (`<<-` allows tabs before it)"
+        );
+        return with_help(found, help);
+    }
     with_help(
-        error("D0008", span, format!("unterminated heredoc {name}")),
+        found,
         format!("end it with a line that holds `{name}` and nothing else"),
     )
 }
@@ -206,7 +214,9 @@ pub(super) fn blank_name(keyword: Keyword, span: Span) -> SyntaxError {
     )
 }
 
-pub(super) fn blank_volume(span: Span) -> SyntaxError {
+pub(super) fn blank_volume(inner: Span) -> SyntaxError {
+    // Only a JSON string can be blank: show its quotes as well.
+    let span = Span::new(inner.start.saturating_sub(1), inner.end + 1);
     error("D0019", span, "VOLUME specified can not be an empty string")
 }
 
@@ -232,19 +242,20 @@ pub(super) fn no_health_command(span: Span) -> SyntaxError {
     error("D0022", span, "missing command after HEALTHCHECK CMD")
 }
 
+pub(super) fn chained_onbuild(span: Span) -> SyntaxError {
+    error(
+        "D0023",
+        span,
+        "chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
+    )
+}
+
 pub(super) fn forbidden_trigger(keyword: Keyword, span: Span) -> Option<SyntaxError> {
-    match keyword {
-        Keyword::Onbuild => Some(error(
-            "D0023",
-            span,
-            "chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
-        )),
-        Keyword::From | Keyword::Maintainer => {
-            let message = format!("{} isn't allowed as an ONBUILD trigger", keyword.name());
-            Some(error("D0024", span, message))
-        }
-        _ => None,
-    }
+    let forbidden = matches!(keyword, Keyword::From | Keyword::Maintainer);
+    forbidden.then(|| {
+        let message = format!("{} isn't allowed as an ONBUILD trigger", keyword.name());
+        error("D0024", span, message)
+    })
 }
 
 pub(super) fn not_one_trigger(count: usize, span: Span) -> SyntaxError {

@@ -28,6 +28,7 @@ pub(super) fn read(
     let source = lines.source();
     let mut end = start;
     let mut terminator = None;
+    let mut indented = false;
     while let Some(next) = lines.next() {
         let text = lines.text(next);
         let text = if strip_tabs {
@@ -39,6 +40,7 @@ pub(super) fn read(
             terminator = Some(next.span());
             break;
         }
+        indented |= text.trim() == name;
         end = next.next;
     }
     let raw = source.get(start..end).unwrap_or_default();
@@ -52,7 +54,7 @@ pub(super) fn read(
     let opener = line.span(range);
     let error = terminator
         .is_none()
-        .then(|| codes::unterminated_heredoc(&name, opener));
+        .then(|| codes::unterminated_heredoc(&name, indented, opener));
     let heredoc = Heredoc {
         opener,
         name,

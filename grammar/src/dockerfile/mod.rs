@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A Dockerfile is a language of lines, so the grammar describes one
-//! instruction and [`parse`] goes from line to line: a mistake costs one line
+//! instruction and [`parse()`] goes from line to line: a mistake costs one line
 //! (or less), and time is linear in the length of the text. Where the
 //! documentation of Dockerfiles and BuildKit's code disagree, this follows the
 //! code.
@@ -23,6 +23,7 @@ mod logical;
 mod nodes;
 mod parse;
 mod physical;
+mod text;
 mod tree;
 
 lalrpop_util::lalrpop_mod!(

@@ -73,7 +73,7 @@ fn parse_within(source: &str, limit: usize) -> Parsed {
             .push(codes::no_instructions(span(0, source.len())));
     }
     for line in physical::too_long(source) {
-        let length = line.end - line.start;
+        let length = line.next - line.start - physical::feed(source, line);
         parser.errors.push(codes::line_too_long(
             length,
             physical::MAX_LINE,
@@ -140,7 +140,13 @@ impl Parser {
         let at = span(first.start, first.end);
         if line.len() == 0 {
             self.errors.push(codes::nothing_continued(at));
-            return Item::Error(at);
+            // With the comments that were skipped in search of a continuation.
+            let all = lines
+                .source()
+                .get(first.start..lines.here())
+                .unwrap_or_default();
+            let length = all.trim_end_matches(['\r', '\n']).len();
+            return Item::Error(span(first.start, first.start + length));
         }
         let Lexed {
             tokens,
@@ -218,4 +224,47 @@ fn attach(instruction: &mut Instruction, heredocs: Vec<Heredoc>) {
         owner = inner;
     }
     owner.heredocs = heredocs;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_within, physical};
+    use crate::dockerfile::parse;
+
+    #[test]
+    fn a_file_beyond_the_offsets_is_refused() {
+        let parsed = parse_within("FROM scratch\n", 12);
+        assert_eq!(parsed.tree.items, []);
+        let codes: Vec<&str> = parsed.errors.iter().map(|e| e.code).collect();
+        assert_eq!(codes, ["D0001"]);
+        assert_eq!(parse_within("FROM scratch", 12).errors, []);
+    }
+
+    #[test]
+    fn lines_may_be_as_long_as_buildkit_reads() {
+        let longest = format!("RUN {}", "x".repeat(physical::MAX_LINE - 4));
+        assert_eq!(parse(&format!("{longest}\nRUN y")).errors, []);
+        assert_eq!(parse(&longest).errors, []);
+
+        let parsed = parse(&format!("FROM a\n{longest}x\nFORM b\n"));
+        let codes: Vec<&str> = parsed.errors.iter().map(|e| e.code).collect();
+        assert_eq!(codes, ["D0002", "D0006"]);
+        let message = &parsed.errors[0].message;
+        assert!(
+            message.contains("65535") && message.contains("65536"),
+            "{message}"
+        );
+        assert_eq!(parsed.errors[0].span.range(), 7..7 + 65_536);
+
+        // The carriage return counts, as it does in BuildKit.
+        let crlf = parse(&format!("{longest}\r\nRUN y\r\n"));
+        assert_eq!(crlf.errors.len(), 1, "{:?}", crlf.errors);
+    }
+
+    #[test]
+    fn heredoc_lines_are_limited_as_well() {
+        let source = format!("COPY <<X /f\n{}\nX\n", "x".repeat(70_000));
+        let codes: Vec<&str> = parse(&source).errors.iter().map(|e| e.code).collect();
+        assert_eq!(codes, ["D0002"]);
+    }
 }

@@ -73,7 +73,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-/// A span from offsets that [`super::parse`] has checked to fit.
+/// A span from offsets that [`super::parse()`] has checked to fit.
 pub(super) fn span(start: usize, end: usize) -> Span {
     let fit = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
     Span::new(fit(start), fit(end))
@@ -81,8 +81,14 @@ pub(super) fn span(start: usize, end: usize) -> Span {
 
 /// Returns the lines that are longer than BuildKit reads.
 pub(super) fn too_long(source: &str) -> impl Iterator<Item = PhysicalLine> {
-    Lines::new(source).filter(move |line| {
-        let feed = usize::from(source.as_bytes().get(line.next - 1) == Some(&b'\n'));
-        line.next - feed - line.start > MAX_LINE
-    })
+    Lines::new(source).filter(|line| line.next - line.start - feed(source, *line) > MAX_LINE)
+}
+
+/// The length of the line feed that ends a line: the last line may have none.
+pub(super) fn feed(source: &str, line: PhysicalLine) -> usize {
+    let last = line
+        .next
+        .checked_sub(1)
+        .and_then(|at| source.as_bytes().get(at));
+    usize::from(last == Some(&b'\n'))
 }

@@ -99,10 +99,10 @@ fn words(line: &str) -> Option<Vec<Range<usize>>> {
         }
         match token {
             Shell::Escape => {
-                if let Some(escaped) = lexer.remainder().chars().next() {
-                    if inside.is_empty() || grouped || !escaped.is_whitespace() {
-                        lexer.bump(escaped.len_utf8());
-                    }
+                if let Some(escaped) = lexer.remainder().chars().next()
+                    && (inside.is_empty() || grouped || !escaped.is_whitespace())
+                {
+                    lexer.bump(escaped.len_utf8());
                 }
             }
             Shell::Double if top == Some(Inside::Double) => {

@@ -69,6 +69,17 @@ pub(in crate::dockerfile) fn tokens(line: &LogicalLine<'_>, escape: char) -> Lex
             lexed.arguments(line, keyword, at, escape);
             return lexed;
         }
+        // Not left to the grammar: the depth of the tree must not be the
+        // text's to choose.
+        let (next, length) = Keyword::read(line.slice(at..line.len()));
+        if next == Keyword::Onbuild {
+            lexed
+                .errors
+                .push(codes::chained_onbuild(line.span(at..at + length)));
+            lexed.openers = shell::openers(line.as_str());
+            lexed.push(at..line.len(), Token::Mistake);
+            return lexed;
+        }
     }
 }
 
