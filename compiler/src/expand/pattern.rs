@@ -53,40 +53,42 @@ impl Pattern {
         self
     }
 
-    /// Returns how many characters a match at the start takes. What has
-    /// failed once is remembered, so a text full of stars stays cheap.
+    /// Returns how many characters a match at the start takes: with greedy
+    /// stars the most that is possible, else the least. All ways are followed
+    /// at once, so neither time nor stack depend on how stars nest.
     fn at_start(&self, text: &[char]) -> Option<usize> {
-        let mut failed = vec![false; (self.tokens.len() + 1) * (text.len() + 1)];
-        self.step(0, text, 0, &mut failed)
-    }
-
-    fn step(&self, token: usize, text: &[char], at: usize, failed: &mut [bool]) -> Option<usize> {
-        let slot = token * (text.len() + 1) + at;
-        if failed.get(slot).copied().unwrap_or(true) {
-            return None;
-        }
-        let here = text.get(at).copied();
-        let found = match self.tokens.get(token) {
-            None => Some(at),
-            Some(Token::Char(c)) if here == Some(*c) => self.step(token + 1, text, at + 1, failed),
-            Some(Token::Any) if here.is_some_and(|c| c != '\n') => self.step(token + 1, text, at + 1, failed),
-            Some(Token::Char(_) | Token::Any) => None,
-            Some(Token::Star) => self.star(token, text, at, failed),
-        };
-        if found.is_none()
-            && let Some(slot) = failed.get_mut(slot)
-        {
-            *slot = true;
+        let mut states = States::new(self.tokens.len());
+        self.enter(0, &mut states);
+        let mut found = None;
+        for at in 0..=text.len() {
+            if states.marked.last() == Some(&true) {
+                found = Some(at);
+                if !self.greedy {
+                    break;
+                }
+            }
+            let Some(&c) = text.get(at) else { break };
+            let now = std::mem::take(&mut states.active);
+            if now.is_empty() {
+                break;
+            }
+            states.marked.fill(false);
+            for state in now {
+                match self.tokens.get(state) {
+                    Some(Token::Star) if c != '\n' => self.enter(state, &mut states),
+                    Some(Token::Any) if c != '\n' => self.enter(state + 1, &mut states),
+                    Some(Token::Char(want)) if c == *want => self.enter(state + 1, &mut states),
+                    _ => {}
+                }
+            }
         }
         found
     }
 
-    fn star(&self, token: usize, text: &[char], at: usize, failed: &mut [bool]) -> Option<usize> {
-        let limit = text.iter().skip(at).position(|&c| c == '\n').map_or(text.len(), |n| at + n);
-        if self.greedy {
-            (at..=limit).rev().find_map(|next| self.step(token + 1, text, next, failed))
-        } else {
-            (at..=limit).find_map(|next| self.step(token + 1, text, next, failed))
+    /// Enters a state, and those behind the stars that follow.
+    fn enter(&self, mut state: usize, states: &mut States) {
+        while states.mark(state) && self.tokens.get(state) == Some(&Token::Star) {
+            state += 1;
         }
     }
 
@@ -96,6 +98,30 @@ impl Pattern {
             let rest = text.get(start..)?;
             self.at_start(rest).map(|n| (start, start + n))
         })
+    }
+}
+
+/// Positions in a pattern; the last is its end.
+struct States {
+    active: Vec<usize>,
+    marked: Vec<bool>,
+}
+
+impl States {
+    fn new(tokens: usize) -> Self {
+        Self { active: Vec::new(), marked: vec![false; tokens + 1] }
+    }
+
+    /// Adds a state; false if it was there.
+    fn mark(&mut self, state: usize) -> bool {
+        match self.marked.get_mut(state) {
+            Some(marked) if !*marked => {
+                *marked = true;
+                self.active.push(state);
+                true
+            }
+            _ => false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::stages::{Base, StageInfo};
 
 impl Run<'_> {
     /// The base that the FROM line names.
-    pub(super) fn base(&mut self, stage: &Stage, info: &StageInfo, place: Place) -> StageState {
+    pub(super) fn base(&mut self, index: usize, stage: &Stage, info: &StageInfo, place: Place) -> StageState {
         match &info.base {
             Base::Stage(index) => match self.stage(*index) {
                 Some(base) => StageState { cmd_set: false, ..StageState::clone(&base) },
@@ -19,7 +19,12 @@ impl Run<'_> {
             },
             Base::Image(name) => match self.named_base(name, info, stage.from, place) {
                 Some(state) => state,
-                None => self.image_base(name, &info.platform, stage.from, place),
+                None => {
+                    let told = self.problems.len();
+                    let state = self.image_base(name, &info.platform, stage.from, place);
+                    self.suggest_stage(name, index, told);
+                    state
+                }
             },
             Base::Scratch | Base::Broken => StageState::scratch(info.platform.clone()),
         }

@@ -123,7 +123,7 @@ impl StageRun<'_, '_> {
                 let message = format!(
                     "cannot copy from stage \"{from}\", it needs to be defined before current stage \"{current}\""
                 );
-                let mut problem = Problem::new(codes::LATER_STAGE, message).at(place);
+                let mut problem = Problem::new(codes::LATER_STAGE, message).at(place).label("used here");
                 let later = self.run.program.stages.get(index);
                 if let Some(stage) = later.filter(|_| index != self.index) {
                     problem = problem
@@ -139,7 +139,14 @@ impl StageRun<'_, '_> {
                 self.run.tell(Problem::new(codes::STAGE_INDEX, message).at(place));
                 None
             }
-            FromRef::Other => self.outside_node(insn, from, place),
+            FromRef::Other => {
+                let told = self.run.problems.len();
+                let node = self.outside_node(insn, from, place);
+                if node.is_none() {
+                    self.run.suggest_stage(from, self.index, told);
+                }
+                node
+            }
         }
     }
 

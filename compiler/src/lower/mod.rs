@@ -27,7 +27,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
-use rbc_ir::{Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target};
+use rbc_grammar::suggest;
+use rbc_ir::{
+    Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target,
+};
 
 use crate::codes;
 use crate::diagnostic::Problem;
@@ -147,6 +150,18 @@ impl<'a> Run<'a> {
     fn tell(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
+        }
+    }
+
+    /// Offers a stage with a near name in the problems told since `told`: an
+    /// image that does not exist is often a stage misspelt.
+    fn suggest_stage(&mut self, name: &str, current: usize, told: usize) {
+        let names: Vec<_> =
+            self.outline.stages.iter().take(current).filter_map(|stage| stage.name.as_deref()).collect();
+        if let Some(near) = suggest(name, &names) {
+            for problem in self.problems.iter_mut().skip(told) {
+                problem.help = Some(format!("did you mean the stage `{near}`?"));
+            }
         }
     }
 

@@ -44,18 +44,11 @@ impl<'a> Run<'a> {
 
     fn lower_stage(&mut self, index: usize, stage: &'a Stage, info: &'a StageInfo) -> StageState {
         let place = Place::slot(stage.from, stage.image.slot);
-        // A context named as the stage replaces all of it.
-        let replaced = match &info.name {
-            Some(name) => self.named_base(name, info, stage.from, place),
-            None => None,
-        };
-        let (whole, mut state) = match replaced {
-            Some(state) => (true, state),
-            None => (false, self.base(stage, info, place)),
-        };
-        if whole {
-            return state;
+        if let Some(name) = info.name.as_ref().filter(|_| info.replaced) {
+            let scratch = || StageState::scratch(info.platform.clone());
+            return self.named_base(name, info, stage.from, place).unwrap_or_else(scratch);
         }
+        let mut state = self.base(index, stage, info, place);
         let triggers = std::mem::take(&mut state.config.on_build);
         let triggers: Vec<Insn> = triggers.iter().filter_map(|text| self.trigger(stage, text)).collect();
         let counts =

@@ -19,6 +19,7 @@ use crate::diagnostic::Problem;
 use crate::expand::{self, Expanded};
 use crate::flags::Flags;
 use crate::hir::{Place, Program, Stage, Word};
+use crate::names::NamedContexts;
 use crate::options::BuildOptions;
 
 /// What a stage is built on.
@@ -42,6 +43,8 @@ pub(crate) struct StageInfo {
     pub(crate) label: String,
     pub(crate) base: Base,
     pub(crate) platform: Platform,
+    /// A named context stands for all of it.
+    pub(crate) replaced: bool,
 }
 
 /// The stages as seen from one target platform.
@@ -82,8 +85,9 @@ impl Outline {
             problems: Vec::new(),
         };
         outline.read_globals(program, options);
+        let contexts = NamedContexts::new(&options.build_contexts);
         for (index, stage) in program.stages.iter().enumerate() {
-            let info = outline.stage(index, stage, program);
+            let info = outline.stage(index, stage, program, &contexts);
             outline.stages.push(info);
         }
         outline.choose_target(options);
@@ -116,7 +120,7 @@ impl Outline {
         }
     }
 
-    fn stage(&mut self, index: usize, stage: &Stage, program: &Program) -> StageInfo {
+    fn stage(&mut self, index: usize, stage: &Stage, program: &Program, contexts: &NamedContexts) -> StageInfo {
         let at = |slot| Place::slot(stage.from, slot);
         let name = stage.alias.as_ref().map(|alias| {
             let lower = alias.text.to_lowercase();
@@ -135,13 +139,14 @@ impl Outline {
         });
         let (flags, _) = Flags::parse("FROM", &stage.flags, program.escape, at);
         let platform = self.stage_platform(stage, &flags, program.escape);
-        let base = self.base(index, stage, program.escape);
+        let replaced = name.as_ref().is_some_and(|name| contexts.find(name, &platform).is_some());
+        let base = if replaced { Base::Scratch } else { self.base(index, stage, program.escape) };
         let label = match &name {
             _ if program.stages.len() == 1 => String::new(),
             Some(name) => name.clone(),
             None => format!("stage-{index}"),
         };
-        StageInfo { name, label, base, platform }
+        StageInfo { name, label, base, platform, replaced }
     }
 
     fn stage_platform(&mut self, stage: &Stage, flags: &Flags, escape: char) -> Platform {
@@ -170,7 +175,9 @@ impl Outline {
         let Some(expanded) = self.expand(stage, &stage.image, escape) else { return Base::Broken };
         if expanded.text.is_empty() {
             let message = format!("base name ({}) should not be blank", stage.image.text);
-            let mut problem = Problem::new(codes::EMPTY_BASE, message).at(place);
+            let mut problem = Problem::new(codes::EMPTY_BASE, message)
+                .at(place)
+                .note("FROM sees only ARGs that stand before the first FROM");
             if let Some(name) = expanded.missing.iter().next() {
                 let names: Vec<_> = self.globals.keys().map(String::as_str).collect();
                 problem = problem.help(match suggest(name, &names) {

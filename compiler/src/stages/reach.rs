@@ -26,7 +26,11 @@ impl Outline {
     fn needs(&self, program: &Program, index: usize) -> Vec<usize> {
         let Some(stage) = program.stages.get(index) else { return Vec::new() };
         let mut needs = Vec::new();
-        if let Some(Base::Stage(base)) = self.stages.get(index).map(|s| &s.base) {
+        let info = self.stages.get(index);
+        if info.is_none_or(|info| info.replaced) {
+            return needs;
+        }
+        if let Some(Base::Stage(base)) = info.map(|s| &s.base) {
             needs.push(*base);
             for trigger in program.stages.get(*base).map(triggers).unwrap_or_default() {
                 self.from_refs(&trigger, index, &mut needs);

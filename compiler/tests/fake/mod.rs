@@ -12,11 +12,11 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 /// Fake surroundings.
 #[derive(Default)]
-pub struct Fake {
+pub(crate) struct Fake {
     /// Directories of contexts.
-    pub contexts: BTreeMap<String, PathBuf>,
+    pub(crate) contexts: BTreeMap<String, PathBuf>,
     /// What was asked for.
-    pub log: Mutex<Vec<String>>,
+    pub(crate) log: Mutex<Vec<String>>,
 }
 
 fn document(config: Value, layers: usize, platform: &Platform) -> ImageDocument {
