@@ -28,9 +28,7 @@ use std::rc::Rc;
 
 use indexmap::IndexMap;
 use rbc_grammar::suggest;
-use rbc_ir::{
-    Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target,
-};
+use rbc_ir::{Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target};
 
 use crate::codes;
 use crate::diagnostic::Problem;
