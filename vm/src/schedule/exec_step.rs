@@ -9,6 +9,7 @@ use std::time::Instant;
 use rbc_ir::{ExecMountKind, ExecNetwork, ExecOp, ExecSecurity, NodeId};
 use rustix::fs::{Mode, OFlags};
 
+use super::agent_forward::AgentForward;
 use super::cache_mount::CacheMount;
 use super::root_mounts::{Stub, Stubs};
 use super::walk::{StepInput, now};
@@ -55,6 +56,7 @@ pub(super) fn run(
     let user = exec_user(store, store, &base.root, &op.user)?;
     let mut stubs = Stubs::new(store, &base.root);
     let mut caches = Vec::new();
+    let mut agents = Vec::new();
     let mut env: Vec<Vec<u8>> = op.env.iter().chain(&op.proxy_env).map(|v| v.clone().into_bytes()).collect();
     let mut mounts = default_mounts(build, op, &run.path, &mut stubs)?;
     for (i, mount) in op.mounts.iter().enumerate() {
@@ -74,7 +76,12 @@ pub(super) fn run(
                 Some((SandboxSource::Tmpfs { size, mode: 0o1777 }, Stub::Dir))
             }
             ExecMountKind::Secret { .. } => secret(build, &mount.kind, &mut env)?,
-            ExecMountKind::Ssh { .. } => ssh(build, &mount.kind, &mount.target, &mut env)?,
+            ExecMountKind::Ssh { .. } => {
+                let forward = ssh(build, &mount.kind, &mount.target, &place, &mut env)?;
+                let source = forward.as_ref().map(|f| (SandboxSource::Bind(f.path().to_owned()), Stub::File));
+                agents.extend(forward);
+                source
+            }
         };
         if let Some((source, stub)) = source {
             let target = stubs.place(&mount.target, stub)?;
@@ -124,7 +131,7 @@ pub(super) fn run(
         },
         &build.request.cancel,
     )?;
-    drop(caches);
+    drop((caches, agents));
     if status != ExitStatus::Code(0) {
         let command = op.args.join(" ");
         return Err(BuildErrorKind::Exit { command, status, tail, took: started.elapsed() });
@@ -307,9 +314,10 @@ fn ssh(
     build: &Build<'_>,
     kind: &ExecMountKind,
     target: &str,
+    place: &Path,
     env: &mut Vec<Vec<u8>>,
-) -> Result<Source, BuildErrorKind> {
-    let ExecMountKind::Ssh { id, required, .. } = kind else { return Ok(None) };
+) -> Result<Option<AgentForward>, BuildErrorKind> {
+    let ExecMountKind::Ssh { id, required, mode, uid, gid } = kind else { return Ok(None) };
     let Some(socket) = build.request.ssh.get(id) else {
         if *required {
             return Err(BuildErrorKind::MissingSecret { what: "ssh agent", id: id.clone() });
@@ -317,5 +325,7 @@ fn ssh(
         return Ok(None);
     };
     env.push(format!("SSH_AUTH_SOCK={target}").into_bytes());
-    Ok(Some((SandboxSource::Bind(socket.clone()), Stub::File)))
+    let owner = build.vm.store().keeps_owners().then_some((*uid, *gid));
+    let forward = AgentForward::start(place, socket.clone(), *mode, owner).on("forward an agent at", place)?;
+    Ok(Some(forward))
 }

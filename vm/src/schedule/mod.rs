@@ -11,6 +11,7 @@
 //!    hand a node has a content key; a record under it ends the rebuild there
 //!    (early cut-off).
 
+mod agent_forward;
 mod cache_mount;
 mod demand;
 mod exec_step;

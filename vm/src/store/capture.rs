@@ -189,8 +189,8 @@ fn plain_meta(stat: &Stat, owners: bool) -> Meta {
 
 /// Reads extended attributes; overlayfs's own never leave its upper directory.
 fn read_xattrs(fd: BorrowedFd<'_>) -> io::Result<(Xattrs, bool)> {
-    // Nearly every file has none, which one call with an empty buffer tells.
-    let mut names = match rustix::fs::flistxattr(fd, &mut [0u8; 0]) {
+    // Nearly every file has none, which one call tells.
+    let mut names = match rustix::fs::flistxattr_query(fd) {
         Ok(0) | Err(rustix::io::Errno::NOTSUP) => return Ok((None, false)),
         Ok(n) => vec![0u8; n + 256],
         Err(e) => return Err(e.into()),
@@ -199,7 +199,7 @@ fn read_xattrs(fd: BorrowedFd<'_>) -> io::Result<(Xattrs, bool)> {
     names.truncate(n);
     let (mut list, mut opaque) = (Vec::new(), false);
     for name in names.split(|&b| b == 0).filter(|n| !n.is_empty()) {
-        let size = rustix::fs::fgetxattr(fd, name, &mut [0u8; 0])?;
+        let size = rustix::fs::fgetxattr_query(fd, name)?;
         let mut value = vec![0u8; size];
         let n = rustix::fs::fgetxattr(fd, name, &mut value[..])?;
         value.truncate(n);

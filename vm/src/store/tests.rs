@@ -261,3 +261,23 @@ fn a_store_of_another_version_is_left_alone() {
     let refused = Store::open(home.path()).err().unwrap().to_string();
     assert!(refused.contains("999") && refused.contains("RBC_HOME"), "{refused}");
 }
+
+#[test]
+fn overlay_marks_are_read_and_never_kept_as_attributes() {
+    let f = fixture();
+    let upper = f.store.new_run().unwrap();
+    fs::create_dir(upper.join("d")).unwrap();
+    let name = f.store.overlay_xattr("opaque");
+    let set = |path: &str, name: &str, value: &[u8]| {
+        rustix::fs::setxattr(upper.join(path), name, value, rustix::fs::XattrFlags::empty())
+    };
+    set("d", &name, b"y").unwrap();
+    set("d", &f.store.overlay_xattr("origin"), b"anything").unwrap();
+    set("d", "user.kept", b"value").unwrap();
+    let captured = f.store.capture(&upper).unwrap();
+    let dir = f.store.dir(&captured.diff.dir.id).unwrap();
+    let entry = dir.get(b"d").unwrap();
+    assert!(entry.as_dir().unwrap().opaque);
+    let kept: Vec<_> = entry.meta.xattrs.as_deref().unwrap_or_default().iter().map(|(n, _)| n.to_vec()).collect();
+    assert_eq!(kept, [b"user.kept".to_vec()]);
+}
