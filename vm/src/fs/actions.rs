@@ -21,6 +21,8 @@ use super::tree::{Entry, FileRef, Meta, Mtime, Name, Node, Root};
 /// from there). Returns none if the file is no archive.
 pub type UnpackFn<'a> = &'a dyn Fn(&FileRef, &[u8], &Root) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>>;
 
+const HEREDOC_MODE: u32 = 0o644;
+
 /// An action failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{error}")]
@@ -142,23 +144,23 @@ impl Run<'_> {
         who: Option<&Owner>,
     ) -> Result<Root, CopyError> {
         let owner = owner(self.forest, self.blobs, root, who)?;
-        let change = ModeChange::new(mode)?;
         // A heredoc is a file of mode 0644 that is then copied
-        // (`convert_copy.go`), so a symbolic mode starts from that.
-        let mut meta = plain(change.apply(0o644, false));
+        // (`convert_copy.go`): so a symbolic mode starts from that, and a mode
+        // other than the usual one was asked for and counts for parents, too.
+        let usual = *mode == Chmod::Octal(HEREDOC_MODE);
+        let mode = if usual { None } else { Some(ModeChange::new(mode)?) };
+        let transform = Transform { owner, mode, salt: [0; 32] };
+        let mut meta = plain(HEREDOC_MODE);
         meta.mtime = self.now;
-        if let Some((uid, gid)) = owner {
-            (meta.uid, meta.gid) = (uid, gid);
-        }
+        let empty = Node::File(FileRef { blob: rbc_ir::Digest::of(b""), size: 0, link: 0 });
+        let arrived = transform.meta(&meta, &empty);
         let file = self
             .blobs
-            .put(data.as_bytes(), &meta)
+            .put(data.as_bytes(), &arrived)
             .map_err(|error| CopyError::Write { path: path.to_owned(), error: Arc::new(error) })?;
         let base = clean(name.as_bytes()).last().map_or_else(|| Name::from(name.as_bytes()), |n| Name::from(*n));
         let item = Selected { base, entry: Entry { meta, node: Node::File(file) } };
-        let transform = Transform { owner, mode: Some(change), salt: [0; 32] };
-        let placing = Placing::with(self.forest, path, transform, self.now);
-        placing.place(root, &item, &Filter::default())
+        Placing::with(self.forest, path, transform, self.now).place(root, &item, &Filter::default())
     }
 
     fn symlink(&self, root: &Root, target: &str, path: &str) -> Result<Root, CopyError> {
@@ -189,7 +191,7 @@ impl Run<'_> {
             return Ok(editor.finish()?);
         }
         let automaton = Automaton::shallow(&join(pattern))?;
-        let start = locate(self.forest, root, &join(literal), Follow::Last)?;
+        let start = locate(self.forest, root, &join(literal), Follow::Parents)?;
         match start.entry {
             Some(Entry { node: Node::Dir(dir), .. }) => {
                 let mut matched = Vec::new();

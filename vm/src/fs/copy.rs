@@ -255,7 +255,8 @@ impl<'a> Placing<'a> {
     pub(crate) fn lay(&self, root: &Root, tree: &Root) -> Result<Root, CopyError> {
         let found = locate(self.forest, root, self.dest.as_bytes(), Follow::Last)?;
         let mut editor = Editor::new(self.forest, root)?;
-        editor.make_dirs(&found.names, &self.parents)?;
+        // `unpack.go` makes them 0755, whatever `--chmod` says.
+        editor.make_dirs(&found.names, &Meta { mode: 0o755, ..self.parents.clone() })?;
         let salt = Transform::salt(&tree.dir, &found.names);
         let transform = Transform { owner: self.transform.owner, mode: None, salt };
         let arrived = Root { meta: tree.meta.clone(), dir: transform.dir(self.forest, &tree.dir)? };

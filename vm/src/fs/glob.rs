@@ -111,7 +111,7 @@ fn class(text: &[u32], i: &mut usize) -> Option<Token> {
         if special(low, b']') && !ranges.is_empty() {
             return Some(Token::Class { negated, ranges });
         }
-        let mut end = |c: u32, take: &mut dyn FnMut() -> Option<u32>| match c {
+        let end = |c: u32, take: &mut dyn FnMut() -> Option<u32>| match c {
             c if special(c, b'-') || special(c, b']') => None,
             c if special(c, b'\\') => take(),
             c => Some(c),

@@ -277,7 +277,7 @@ impl Graft<'_> {
             let old = dest_dir.as_ref().and_then(|d| d.get(name));
             path.push(name.clone());
             let arrival = match &entry.node {
-                Node::Dir(sub) => self.merge_entry(old, entry, sub, here, path)?,
+                Node::Dir(sub) => self.merge_entry(old, entry, sub, here.as_ref(), path)?,
                 _ if here.as_ref().is_none_or(Filter::takes) => {
                     if old.is_some_and(Entry::is_dir) {
                         return Err(CopyError::FileOverDir { path: display(path) });
@@ -304,14 +304,14 @@ impl Graft<'_> {
         old: Option<&Entry>,
         entry: &Entry,
         sub: &DirRef,
-        here: Option<At>,
+        here: Option<&At>,
         path: &mut Vec<Name>,
     ) -> Result<Option<Entry>, CopyError> {
-        let judged = here.as_ref().map_or(Judged::Whole, |at| self.filter.judge(at));
+        let judged = here.map_or(Judged::Whole, |at| self.filter.judge(at));
         let below = match judged {
             Judged::Left => return Ok(None),
             Judged::Whole => None,
-            Judged::Taken | Judged::IfBelow => here.as_ref(),
+            Judged::Taken | Judged::IfBelow => here,
         };
         let (dir, any) = self.merge_dir(old.and_then(Entry::as_dir), sub, below, path)?;
         let lazy = matches!(judged, Judged::IfBelow);

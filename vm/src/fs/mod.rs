@@ -2,6 +2,8 @@
 //! through the store's objects.
 
 mod actions;
+#[cfg(test)]
+mod actions_tests;
 mod apply;
 mod blobs;
 pub mod chmod;
@@ -14,10 +16,14 @@ pub(crate) mod encode;
 mod forest;
 pub mod glob;
 mod graft;
+#[cfg(test)]
+mod graft_tests;
 pub mod ignore;
 mod listing;
 pub mod owner;
 pub mod path;
+#[cfg(test)]
+mod random;
 mod select;
 #[cfg(test)]
 pub(crate) mod testing;
