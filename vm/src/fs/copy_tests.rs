@@ -80,7 +80,7 @@ impl Case {
         self.try_run(&action(source, dest)).unwrap_err().to_string()
     }
 
-    fn shows(&self, want: Expect) {
+    fn shows(&self, want: &Expect) {
         want.assert_eq(&self.s.list(&self.root));
     }
 }
@@ -94,7 +94,7 @@ fn added(case: &Case, base: &Root) -> String {
 fn destinations() {
     let mut c = Case::context();
     c.copy("a.txt", "/x/y/").copy("a.txt", "/x/new").copy("dir", "/d").copy("b.txt", "/x").copy("../b.txt", "/up");
-    c.shows(expect![[r#"
+    c.shows(&expect![[r#"
         d 0755 0:0 /
         d 0755 0:0 /d
         f 0644 0:0 /d/.hid "h"
@@ -146,7 +146,7 @@ fn wildcards() {
     let mut c = Case::context();
     c.copy("*.txt", "/star/").copy("?.md", "/q/").copy("[ab].txt", "/cls/").copy("d*/t*", "/sub/");
     c.copy(".d*", "/dot/").copy("*", "/flat/").copy("*.nothing", "/none/").copy("*/s*", "/contents");
-    c.shows(expect![[r#"
+    c.shows(&expect![[r#"
         d 0755 0:0 /
         d 0755 0:0 /cls @9
         f 0644 0:0 /cls/a.txt "a" @3
@@ -176,6 +176,20 @@ fn wildcards() {
 }
 
 #[test]
+fn escaped_characters() {
+    let mut c = Case::new("f /a*b star\nf /a-b minus\nf /back\\slash bs\nf /[x] class", "");
+    c.copy("a\\*b", "/1").copy("back\\slash", "/2").copy("[[]x]", "/3").copy("a\\*?", "/4/");
+    c.shows(&expect![[r#"
+        d 0755 0:0 /
+        f 0644 0:0 /1 "star"
+        f 0644 0:0 /2 "bs"
+        f 0644 0:0 /3 "class"
+        d 0755 0:0 /4 @9
+        f 0644 0:0 /4/a*b "star"
+    "#]]);
+}
+
+#[test]
 fn links_in_the_source() {
     let mut c = Case::new(
         "f /s/target t
@@ -190,7 +204,7 @@ fn links_in_the_source() {
     );
     c.copy("s/rel", "/file").copy("s/todir", "/dir").copy("s/todir/inner", "/inner").copy("s/abs", "/abs");
     c.copy("l1/inner", "/chain").copy("s", "/s").copy("s/r*", "/wild/").copy("s/rel", "/named/");
-    c.shows(expect![[r#"
+    c.shows(&expect![[r#"
         d 0755 0:0 /
         f 0644 0:0 /abs "i"
         f 0644 0:0 /chain "i"
@@ -324,7 +338,7 @@ fn excluding() {
     c.run(&without(".", "/a/", &["*.txt"])).run(&without("dir", "/b/", &["sub", ".hid"]));
     c.run(&without("dir", "/c/", &["**", "!sub/deep/*.txt"])).run(&without("dir", "/d", &["**/t*", "sub/deep/**"]));
     c.run(&without("*.txt", "/e/", &["*.txt"]));
-    c.shows(expect![[r#"
+    c.shows(&expect![[r#"
         d 0755 0:0 /
         d 0755 0:0 /a
         f 0644 0:0 /a/.dot "d"
@@ -373,7 +387,7 @@ fn keeping_parents() {
     c.run(&parents("dir/sub/three", "/p/")).run(&parents("a.txt", "/p/")).run(&parents("./dir/*.txt", "/q/"));
     c.run(&parents("./x/**/*.txt", "/r/")).run(&parents("./x/./**/k", "/s/")).run(&parents("x/y/./z", "/t/"));
     c.run(&parents("/dir/sub", "/whole/")).run(&parents("*.none", "/u/"));
-    c.shows(expect![[r#"
+    c.shows(&expect![[r#"
         d 0755 0:0 /
         d 0755 0:0 /p
         f 0644 0:0 /p/a.txt "a"
@@ -443,7 +457,7 @@ fn linking() {
 fn hard_links_stay_within_one_copy() {
     let mut c = Case::new("f /h/a #1 same\nf /h/d/b #1 same\nf /h/c other\nf /lib/x x", "");
     c.copy("h", "/one").copy("h", "/two").copy("h/a", "/three").copy("h", "/one");
-    c.shows(expect![[r#"
+    c.shows(&expect![[r#"
         d 0755 0:0 /
         d 0755 0:0 /one
         f 0644 0:0 /one/a "same" #1

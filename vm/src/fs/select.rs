@@ -113,10 +113,11 @@ pub(crate) fn select(
     let names = clean(path.as_bytes());
     let fixed = names.iter().position(|name| has_wildcards(name)).unwrap_or(names.len());
     let (literal, pattern) = names.split_at(fixed);
-    let literal_path = join(literal);
+    let literal = existing(forest, source, literal)?;
+    let literal_path = join(&literal);
     if pattern.is_empty() {
         let found = require(forest, source, &literal_path, Follow::Last, kind)?;
-        let base = literal.last().map_or_else(|| Box::from(&b""[..]), |name| Box::from(*name));
+        let base = literal.last().cloned().unwrap_or_default();
         return Ok(Selecting { items: vec![Selected { base, entry: found }], filter });
     }
     let automaton = Automaton::shallow(&join(pattern))?;
@@ -139,6 +140,32 @@ pub(crate) fn select(
         }
     }
     Ok(Selecting { items, filter })
+}
+
+/// Returns the names of a path without wildcards. A `\\` that takes the magic
+/// of the next character away is dropped, unless the path exists with it
+/// (BuildKit never drops it, so that there no such file can be copied).
+fn existing(forest: &dyn Forest, source: &Root, names: &[&[u8]]) -> Result<Vec<Name>, CopyError> {
+    let written: Vec<Name> = names.iter().map(|name| Name::from(*name)).collect();
+    if !names.iter().any(|name| name.contains(&b'\\')) {
+        return Ok(written);
+    }
+    if locate(forest, source, &join(&written), Follow::Parents)?.missing == 0 {
+        return Ok(written);
+    }
+    let plain: Vec<Name> = names
+        .iter()
+        .map(|name| {
+            let mut bytes = name.iter();
+            std::iter::from_fn(|| match bytes.next()? {
+                b'\\' => Some(*bytes.next().unwrap_or(&b'\\')),
+                b => Some(*b),
+            })
+            .collect()
+        })
+        .collect();
+    let found = locate(forest, source, &join(&plain), Follow::Parents)?.missing == 0;
+    Ok(if found { plain } else { written })
 }
 
 /// Finds the paths below a directory that match, in the order of their
