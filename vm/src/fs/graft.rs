@@ -79,13 +79,16 @@ impl Transform {
         Entry { meta: self.meta(&entry.meta, &entry.node), node }
     }
 
+    fn takes_as_it_is(&self, forest: &dyn Forest, dir: &DirRef) -> Result<bool, TreeError> {
+        Ok(self.owner.is_none() && self.mode.is_none() && !forest.totals(&dir.id)?.has_links)
+    }
+
     /// Returns a whole directory as it arrives.
     pub(crate) fn dir(&self, forest: &dyn Forest, dir: &DirRef) -> Result<DirRef, TreeError> {
-        let keeps_meta = self.owner.is_none() && self.mode.is_none();
-        let totals = forest.totals(&dir.id)?;
-        if keeps_meta && !totals.has_links {
+        if self.takes_as_it_is(forest, dir)? {
             return Ok(*dir);
         }
+        let totals = forest.totals(&dir.id)?;
         let kept = forest.dir(&dir.id)?;
         let arrive = |(name, entry): &(Name, Entry)| {
             let entry = match &entry.node {
@@ -262,6 +265,9 @@ impl Graft<'_> {
     ) -> Result<(DirRef, bool), CopyError> {
         let forest = self.forest;
         let whole = at.is_none();
+        if whole && dest.is_some_and(|dest| dest.id == source.id) && self.transform.takes_as_it_is(forest, source)? {
+            return Ok((*source, true));
+        }
         let dest_dir = match dest {
             None if whole => return Ok((self.transform.dir(forest, source)?, true)),
             None => None,
