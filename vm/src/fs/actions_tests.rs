@@ -214,5 +214,6 @@ fn linking_is_one_layer() {
         f 0644 0:0 /x/EOF "text\n" @9
         f 0644 0:0 /x/file "f"
         f 0644 0:0 /x/in "i"
-    "#]].assert_eq(&s.list(&new));
+    "#]]
+    .assert_eq(&s.list(&new));
 }

@@ -251,7 +251,7 @@ impl<'a> Placing<'a> {
         editor.make_dirs(&found.names, &Meta { mode: 0o755, ..self.parents.clone() })?;
         let salt = Transform::salt(&tree.dir, &found.names);
         let transform = Transform { owner: self.transform.owner, mode: None, salt };
-        let arrived = Root { meta: tree.meta.clone(), dir: transform.dir(self.forest, &tree.dir)? };
+        let arrived = Root { meta: tree.meta.clone(), dir: transform.dir(self.forest, &tree.dir, 0)? };
         let dir = match found.entry {
             Some(Entry { meta, node: Node::Dir(dir) }) => apply(self.forest, &Root { meta, dir }, &arrived)?.dir,
             _ => arrived.dir,
