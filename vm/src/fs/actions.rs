@@ -7,7 +7,7 @@ use rbc_ir::{Chmod, CopyAction, FileAction, Owner, Unpack};
 
 use super::blobs::Blobs;
 use super::chmod::ModeChange;
-use super::copy::{CopyError, Placing, SourceKind, over, owner};
+use super::copy::{CopyError, Placing, SourceKind, linked, owner};
 use super::edit::Editor;
 use super::forest::Forest;
 use super::glob::{Automaton, has_wildcards};
@@ -51,9 +51,16 @@ pub fn run_actions(
     unpack: UnpackFn<'_>,
 ) -> Result<Root, ActionError> {
     let run = Run { forest, blobs, sources, now, unpack };
-    let mut root = base.clone();
+    // `--link` is said of a whole instruction: its actions make one layer in
+    // an empty tree, where each sees what those before it have made.
+    let link = actions.iter().any(|action| matches!(action, FileAction::Copy(copy) if copy.link));
+    let mut root = if link { forest.empty() } else { base.clone() };
     for (index, action) in actions.iter().enumerate() {
         root = run.action(&root, action).map_err(|error| ActionError { index, error })?;
+    }
+    if link {
+        let index = actions.len().saturating_sub(1);
+        root = linked(forest, base, &root).map_err(|e| ActionError { index, error: e.into() })?;
     }
     Ok(root)
 }
@@ -81,21 +88,16 @@ impl Run<'_> {
 
     fn copy(&self, root: &Root, action: &CopyAction) -> Result<Root, CopyError> {
         let (source, kind) = self.sources.get(action.from).ok_or(CopyError::NoInput(action.from))?;
-        if action.unpack == Unpack::Never {
-            return super::copy(self.forest, self.blobs, root, source, action, *kind, self.now);
-        }
         let selecting = select(self.forest, source, action, *kind)?;
-        over(self.forest, root, action.link, |base| {
-            let placing = Placing::new(self.forest, self.blobs, base, action, self.now)?;
-            let mut root = base.clone();
-            for item in &selecting.items {
-                root = match self.extract(&root, item, action, &placing)? {
-                    Some(extracted) => extracted,
-                    None => placing.place(&root, item, &selecting.filter)?,
-                };
-            }
-            Ok(root)
-        })
+        let placing = Placing::new(self.forest, self.blobs, root, action, self.now)?;
+        let mut root = root.clone();
+        for item in &selecting.items {
+            root = match self.extract(&root, item, action, &placing)? {
+                Some(extracted) => extracted,
+                None => placing.place(&root, item, &selecting.filter)?,
+            };
+        }
+        Ok(root)
     }
 
     /// Extracts an archive at the destination; none if it is none.
@@ -108,7 +110,7 @@ impl Run<'_> {
     ) -> Result<Option<Root>, CopyError> {
         let path = || String::from_utf8_lossy(&item.base).into_owned();
         let tree = match &item.entry.node {
-            Node::File(file) => {
+            Node::File(file) if action.unpack != Unpack::Never => {
                 let lower = placing.existing(root)?;
                 (self.unpack)(file, &item.base, &lower).map_err(|reason| CopyError::Unpack { path: path(), reason })?
             }

@@ -183,3 +183,37 @@ fn archives() {
     assert_eq!(fails(add("t.tar", "/etc/passwd", None, Unpack::Auto)), "action 0: /etc/passwd: not a directory");
     assert_eq!(fails(add("no", "/x", None, Unpack::Auto)), "action 0: \"/no\": not found");
 }
+
+#[test]
+fn linking_is_one_layer() {
+    let s = Sandbox::default();
+    let base = s.tree("d 1777 /tmp\nl /x -> tmp");
+    let source = s.tree("f /dir/in i\nf /file f");
+    let sources = [(base.clone(), SourceKind::Tree), (source, SourceKind::Context)];
+    let link = |source: &str, dest: &str| {
+        FileAction::Copy(Box::new(CopyAction {
+            from: 1,
+            source: source.into(),
+            dest: dest.into(),
+            exclude: Vec::new(),
+            parents: false,
+            link: true,
+            owner: None,
+            mode: None,
+            unpack: Unpack::Never,
+        }))
+    };
+    let actions =
+        [link("dir", "/x"), link("file", "/x"), write("/x", Chmod::Octal(0o644), None), link("file", "/tmp/")];
+    let new = run(&s, &base, &sources, &actions).unwrap();
+    expect![[r#"
+        d 0755 0:0 /
+        d 0755 0:0 /tmp @9
+        f 0644 0:0 /tmp/file "f"
+        d 0755 0:0 /x
+        f 0644 0:0 /x/EOF "text\n" @9
+        f 0644 0:0 /x/file "f"
+        f 0644 0:0 /x/in "i"
+    "#]]
+    .assert_eq(&s.list(&new));
+}

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::deep::deeper;
 use super::forest::{Forest, TreeError};
 use super::tree::{Dir, DirRef, Entry, Name, Node, Root};
 
@@ -19,11 +20,11 @@ use super::tree::{Dir, DirRef, Entry, Name, Node, Root};
 ///
 /// If a directory is missing.
 pub fn apply(forest: &dyn Forest, lower: &Root, changes: &Root) -> Result<Root, TreeError> {
-    Ok(Root { meta: changes.meta.clone(), dir: over(forest, Some(&lower.dir), &changes.dir)? })
+    Ok(Root { meta: changes.meta.clone(), dir: over(forest, Some(&lower.dir), &changes.dir, 0)? })
 }
 
-fn over(forest: &dyn Forest, lower: Option<&DirRef>, changes: &DirRef) -> Result<DirRef, TreeError> {
-    let Some(lower) = lower.filter(|_| !changes.opaque) else { return alone(forest, changes) };
+fn over(forest: &dyn Forest, lower: Option<&DirRef>, changes: &DirRef, level: usize) -> Result<DirRef, TreeError> {
+    let Some(lower) = lower.filter(|_| !changes.opaque) else { return alone(forest, changes, level) };
     let (below, above) = (forest.dir(&lower.id)?, forest.dir(&changes.id)?);
     if above.entries().is_empty() {
         return Ok(*lower);
@@ -38,7 +39,7 @@ fn over(forest: &dyn Forest, lower: Option<&DirRef>, changes: &DirRef) -> Result
         match &new.node {
             Node::Whiteout => {}
             Node::Dir(dir) => {
-                let node = Node::Dir(over(forest, old, dir)?);
+                let node = Node::Dir(deeper(level + 1, || over(forest, old, dir, level + 1))?);
                 merged.push((name.clone(), Entry { meta: new.meta.clone(), node }));
             }
             _ => merged.push((name.clone(), new.clone())),
@@ -49,7 +50,7 @@ fn over(forest: &dyn Forest, lower: Option<&DirRef>, changes: &DirRef) -> Result
 }
 
 /// Returns a directory of a difference with nothing below it.
-fn alone(forest: &dyn Forest, changes: &DirRef) -> Result<DirRef, TreeError> {
+fn alone(forest: &dyn Forest, changes: &DirRef, level: usize) -> Result<DirRef, TreeError> {
     if !forest.totals(&changes.id)?.has_whiteouts {
         return Ok(DirRef { opaque: false, ..*changes });
     }
@@ -58,7 +59,7 @@ fn alone(forest: &dyn Forest, changes: &DirRef) -> Result<DirRef, TreeError> {
     for (name, entry) in dir.entries() {
         let node = match &entry.node {
             Node::Whiteout => continue,
-            Node::Dir(dir) => Node::Dir(alone(forest, dir)?),
+            Node::Dir(dir) => Node::Dir(deeper(level + 1, || alone(forest, dir, level + 1))?),
             node => node.clone(),
         };
         entries.push((name.clone(), Entry { meta: entry.meta.clone(), node }));

@@ -122,12 +122,13 @@ pub(crate) fn owner(
 
 /// Runs a copy: returns `dest` with what the action selects of `source` in
 /// it. `now` becomes the time of directories made on the way. Archives are
-/// copied like other files ([`super::actions`] extracts them).
+/// copied like other files ([`super::run_actions`] extracts them).
 ///
 /// With `link`, the result is what the copy alone gives in an empty tree, laid
 /// over `dest` (BuildKit's merge of the two): symbolic links of `dest` are not
-/// followed, what is in the way is replaced, and directories on the way take
-/// over mode and owner of a new one.
+/// followed, what is in the way is replaced, and existing directories on the
+/// way take over mode and owner of new ones (`COPY --link f /tmp/` makes
+/// `/tmp` 0755: moby/buildkit#3602, documented since moby/buildkit#6778).
 ///
 /// # Errors
 ///
@@ -142,30 +143,21 @@ pub fn copy(
     kind: SourceKind,
     now: Mtime,
 ) -> Result<Root, CopyError> {
+    let empty = forest.empty();
+    let base = if action.link { &empty } else { dest };
     let selecting = select(forest, source, action, kind)?;
-    over(forest, dest, action.link, |base| {
-        let placing = Placing::new(forest, blobs, base, action, now)?;
-        let mut root = base.clone();
-        for item in &selecting.items {
-            root = placing.place(&root, item, &selecting.filter)?;
-        }
-        Ok(root)
-    })
+    let placing = Placing::new(forest, blobs, base, action, now)?;
+    let mut root = base.clone();
+    for item in &selecting.items {
+        root = placing.place(&root, item, &selecting.filter)?;
+    }
+    Ok(if action.link { linked(forest, dest, &root)? } else { root })
 }
 
-/// Runs something on a tree, or, for `--link`, on an empty one whose result
-/// is laid over the tree.
-pub(crate) fn over(
-    forest: &dyn Forest,
-    dest: &Root,
-    link: bool,
-    run: impl FnOnce(&Root) -> Result<Root, CopyError>,
-) -> Result<Root, CopyError> {
-    if !link {
-        return run(dest);
-    }
-    let layer = run(&forest.empty())?;
-    let merged = apply(forest, dest, &layer)?;
+/// Lays what `--link` made in an empty tree over the destination. The root
+/// directory itself is not part of a layer.
+pub(crate) fn linked(forest: &dyn Forest, dest: &Root, layer: &Root) -> Result<Root, TreeError> {
+    let merged = apply(forest, dest, layer)?;
     Ok(Root { meta: dest.meta.clone(), ..merged })
 }
 
@@ -259,7 +251,7 @@ impl<'a> Placing<'a> {
         editor.make_dirs(&found.names, &Meta { mode: 0o755, ..self.parents.clone() })?;
         let salt = Transform::salt(&tree.dir, &found.names);
         let transform = Transform { owner: self.transform.owner, mode: None, salt };
-        let arrived = Root { meta: tree.meta.clone(), dir: transform.dir(self.forest, &tree.dir)? };
+        let arrived = Root { meta: tree.meta.clone(), dir: transform.dir(self.forest, &tree.dir, 0)? };
         let dir = match found.entry {
             Some(Entry { meta, node: Node::Dir(dir) }) => apply(self.forest, &Root { meta, dir }, &arrived)?.dir,
             _ => arrived.dir,

@@ -93,9 +93,15 @@ fn added(case: &Case, base: &Root) -> String {
 #[test]
 fn destinations() {
     let mut c = Case::context();
-    c.copy("a.txt", "/x/y/").copy("a.txt", "/x/new").copy("dir", "/d").copy("b.txt", "/x").copy("../b.txt", "/up");
+    c.copy("a.txt", "/x/y/")
+        .copy("a.txt", "/x/new")
+        .copy("dir", "/d")
+        .copy("b.txt", "/x")
+        .copy("../b.txt", "/up")
+        .copy("c.md", "/");
     c.shows(&expect![[r#"
         d 0755 0:0 /
+        f 0644 0:0 /c.md "c"
         d 0755 0:0 /d
         f 0644 0:0 /d/.hid "h"
         f 0644 0:0 /d/one "1"
@@ -544,4 +550,24 @@ fn sockets_and_devices() {
     let mut c = Case::new("c 0666 /x/null\np /x/pipe\nf /x/plain p", "");
     c.copy("/x", "/x").copy("/x/null", "/null");
     assert!(matches!(c.s.forest.dir(&c.root.dir.id).unwrap().get(b"null").unwrap().node, Node::Char(_)));
+}
+
+#[test]
+fn deep_trees() {
+    // Deeper than any archive may be; tests run on 2 MiB of stack, like the
+    // threads of a pool.
+    let s = Sandbox::default();
+    let path = "/d".repeat(1500);
+    let (lower, upper) = (s.tree(&format!("f {path}/f 1")), s.tree(&format!("f {path}/f 2")));
+    let changes = diff(&s.forest, &lower, &upper).unwrap();
+    assert_eq!(super::apply(&s.forest, &lower, &changes).unwrap(), upper);
+    let owned = CopyAction { owner: Some(Owner("1:2".into())), ..action("/", "/") };
+    let copied = |action: &CopyAction, dest: &Root| {
+        copy(&s.forest, &s.blobs, dest, &upper, action, SourceKind::Tree, NOW).unwrap()
+    };
+    assert_ne!(copied(&owned, &lower), upper);
+    assert_eq!(copied(&action("/", "/"), &lower), upper);
+    let filtered = CopyAction { exclude: vec!["**/x".into()], ..action("/", "/") };
+    assert_eq!(copied(&filtered, &lower), upper);
+    assert!(s.list(&upper).lines().count() > 1500);
 }

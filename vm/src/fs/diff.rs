@@ -1,5 +1,6 @@
 //! The difference of two trees: what a layer holds.
 
+use super::deep::deeper;
 use super::forest::{Forest, TreeError};
 use super::tree::{DirRef, Entry, Meta, Name, Node, Root};
 
@@ -19,12 +20,12 @@ pub fn diff(forest: &dyn Forest, lower: &Root, upper: &Root) -> Result<Root, Tre
     let dir = if lower.dir.id == upper.dir.id {
         forest.make(Vec::new())?.reference()
     } else {
-        diff_dirs(forest, &lower.dir, &upper.dir)?
+        diff_dirs(forest, &lower.dir, &upper.dir, 0)?
     };
     Ok(Root { meta: upper.meta.clone(), dir })
 }
 
-fn diff_dirs(forest: &dyn Forest, lower: &DirRef, upper: &DirRef) -> Result<DirRef, TreeError> {
+fn diff_dirs(forest: &dyn Forest, lower: &DirRef, upper: &DirRef, level: usize) -> Result<DirRef, TreeError> {
     let (lower, upper) = (forest.dir(&lower.id)?, forest.dir(&upper.id)?);
     let mut changes: Vec<(Name, Entry)> = Vec::new();
     let mut old = lower.entries().iter().peekable();
@@ -40,7 +41,9 @@ fn diff_dirs(forest: &dyn Forest, lower: &DirRef, upper: &DirRef) -> Result<DirR
             (Some(Node::Dir(old)), Node::Dir(new)) if old.id == new.id => {
                 Node::Dir(forest.make(Vec::new())?.reference())
             }
-            (Some(Node::Dir(old)), Node::Dir(new)) => Node::Dir(diff_dirs(forest, old, new)?),
+            (Some(Node::Dir(old)), Node::Dir(new)) => {
+                Node::Dir(deeper(level + 1, || diff_dirs(forest, old, new, level + 1))?)
+            }
             (Some(_), Node::Dir(new)) => Node::Dir(DirRef { opaque: true, ..*new }),
             (_, node) => node.clone(),
         };

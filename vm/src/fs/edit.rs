@@ -9,6 +9,7 @@
 //! entries change: a kernel would set it to "now", which makes equal builds
 //! differ and every layer contain directories that nobody touched.
 
+use super::deep::deeper;
 use super::forest::{Forest, TreeError};
 use super::path::{PathError, display};
 use super::tree::{DirRef, Entry, Meta, Name, Node, Root};
@@ -59,12 +60,15 @@ impl Draft {
         })
     }
 
-    fn close(self, forest: &dyn Forest) -> Result<DirRef, TreeError> {
+    fn close(self, forest: &dyn Forest, level: usize) -> Result<DirRef, TreeError> {
         let mut entries = Vec::with_capacity(self.entries.len());
         for (name, slot) in self.entries {
             let entry = match slot {
                 Slot::Whole(entry) => entry,
-                Slot::Open(meta, draft) => Entry { meta, node: Node::Dir(draft.close(forest)?) },
+                Slot::Open(meta, draft) => {
+                    let dir = deeper(level + 1, || draft.close(forest, level + 1))?;
+                    Entry { meta, node: Node::Dir(dir) }
+                }
             };
             entries.push((name, entry));
         }
@@ -205,7 +209,7 @@ impl<'f> Editor<'f> {
     ///
     /// If a subdirectory is missing from the forest.
     pub fn finish(self) -> Result<Root, TreeError> {
-        Ok(Root { meta: self.meta, dir: self.top.close(self.forest)? })
+        Ok(Root { meta: self.meta, dir: self.top.close(self.forest, 0)? })
     }
 }
 

@@ -262,3 +262,39 @@ impl<'a> Reader<'a> {
         Some((name, Entry { meta, node }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fs::random::{plant, root};
+    use crate::fs::{Forest, MemoryForest};
+
+    proptest! {
+        #[test]
+        fn rows_come_back(tree in root(), seconds: i64, xattr: Vec<u8>, cut: prop::sample::Index) {
+            let forest = MemoryForest::default();
+            let mut dir = forest.dir(&plant(&forest, &tree).dir.id).unwrap();
+            let mut entries = dir.entries().to_vec();
+            if let Some((_, entry)) = entries.first_mut() {
+                entry.meta.mtime = Mtime { seconds, nanoseconds: 999_999_999 };
+                entry.meta.xattrs = Some(Arc::from([(Box::from(b"user.x".as_slice()), xattr.into())]));
+                dir = forest.make(entries).unwrap();
+            }
+            let encoded = row(&dir);
+            prop_assert_eq!(decode_row(dir.id(), &encoded), Some(Dir::clone(&dir)));
+            prop_assert_eq!(decode_totals(&encoded), Some(*dir.totals()));
+            prop_assert_eq!(ids(dir.entries()), (dir.id(), dir.content()));
+            for (name, e) in dir.entries() {
+                let mut one = Vec::new();
+                entry(&mut one, name, e);
+                prop_assert_eq!(decode_entry(&one), Some((name.clone(), e.clone())));
+            }
+            // A row that was cut off is damaged, or ends where an entry does.
+            if let Some(short) = decode_row(dir.id(), &encoded[..cut.index(encoded.len())]) {
+                prop_assert!(short.entries().len() < dir.entries().len());
+            }
+        }
+    }
+}

@@ -37,13 +37,15 @@ pub(crate) enum Token {
 }
 
 const SLASH: u32 = 0x2f;
+/// Above all characters: where bytes that are no text go.
+const RAW: u32 = 0x11_0000;
 
 /// Reads characters; bytes that are not UTF-8 become numbers of their own
 /// above all characters.
 fn symbols(text: &[u8]) -> impl Iterator<Item = u32> {
     text.utf8_chunks().flat_map(|chunk| {
         let valid = chunk.valid().chars().map(u32::from);
-        valid.chain(chunk.invalid().iter().map(|&b| 0x11_0000 + u32::from(b)))
+        valid.chain(chunk.invalid().iter().map(|&b| RAW + u32::from(b)))
     })
 }
 
@@ -129,14 +131,29 @@ fn class(text: &[u32], i: &mut usize) -> Option<Token> {
     }
 }
 
+/// Returns the bytes of the literal tokens in front.
+fn literal<'a>(tokens: impl Iterator<Item = &'a Token>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for token in tokens {
+        let Token::One(symbol) = token else { break };
+        match char::from_u32(*symbol) {
+            Some(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => bytes.extend(u8::try_from(symbol - RAW).ok()),
+        }
+    }
+    bytes
+}
+
 type Bits = SmallVec<[u64; 2]>;
 
 /// A pattern, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Automaton {
     tokens: Vec<Token>,
-    /// The text, if nothing but one text matches.
-    literal: Option<Vec<u32>>,
+    /// What every match begins with.
+    head: Vec<u8>,
+    /// What every match ends with; all of it if `head` is all there is.
+    tail: Vec<u8>,
 }
 
 impl Automaton {
@@ -163,8 +180,11 @@ impl Automaton {
     fn new(pattern: &[u8], deep: bool) -> Result<Self, BadPattern> {
         let bad = || BadPattern { pattern: String::from_utf8_lossy(pattern).into_owned() };
         let tokens = parse(pattern, deep).ok_or_else(bad)?;
-        let literal = tokens.iter().map(|t| if let Token::One(c) = t { Some(*c) } else { None }).collect();
-        Ok(Self { tokens, literal })
+        let head = literal(tokens.iter());
+        let mut reversed: Vec<&Token> = tokens.iter().rev().take_while(|t| matches!(t, Token::One(_))).collect();
+        reversed.reverse();
+        let tail = literal(reversed.into_iter());
+        Ok(Self { tokens, head, tail })
     }
 
     fn enter(&self, set: &mut Bits, mut i: usize) {
@@ -229,8 +249,9 @@ impl Automaton {
 
     /// Tells whether the whole text matches.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
-        if let Some(literal) = &self.literal {
-            return symbols(text).eq(literal.iter().copied());
+        // Most texts match nothing, and show that at one of their ends.
+        if !text.starts_with(&self.head) || !text.ends_with(&self.tail) {
+            return false;
         }
         let end = self.tokens.len();
         self.run(text).get(end / 64).is_some_and(|word| word & (1 << (end % 64)) != 0)
@@ -239,6 +260,10 @@ impl Automaton {
     /// Tells whether some text that begins with this one, and is longer,
     /// could match.
     pub(crate) fn could_match_beyond(&self, text: &[u8]) -> bool {
+        let common = text.len().min(self.head.len());
+        if text.get(..common) != self.head.get(..common) {
+            return false;
+        }
         let end = self.tokens.len();
         let set = self.run(text);
         (0..end).any(|i| set.get(i / 64).is_some_and(|word| word & (1 << (i % 64)) != 0))

@@ -15,6 +15,7 @@ use rbc_ir::Digest;
 
 use super::chmod::ModeChange;
 use super::copy::CopyError;
+use super::deep::{LEVELS, deeper};
 use super::forest::{Forest, TreeError};
 use super::ignore::{Matched, Patterns};
 use super::path::display;
@@ -79,24 +80,31 @@ impl Transform {
         Entry { meta: self.meta(&entry.meta, &entry.node), node }
     }
 
+    fn takes_as_it_is(&self, forest: &dyn Forest, dir: &DirRef) -> Result<bool, TreeError> {
+        Ok(self.owner.is_none() && self.mode.is_none() && !forest.totals(&dir.id)?.has_links)
+    }
+
     /// Returns a whole directory as it arrives.
-    pub(crate) fn dir(&self, forest: &dyn Forest, dir: &DirRef) -> Result<DirRef, TreeError> {
-        let keeps_meta = self.owner.is_none() && self.mode.is_none();
-        let totals = forest.totals(&dir.id)?;
-        if keeps_meta && !totals.has_links {
+    pub(crate) fn dir(&self, forest: &dyn Forest, dir: &DirRef, level: usize) -> Result<DirRef, TreeError> {
+        if self.takes_as_it_is(forest, dir)? {
             return Ok(*dir);
         }
+        let totals = forest.totals(&dir.id)?;
         let kept = forest.dir(&dir.id)?;
         let arrive = |(name, entry): &(Name, Entry)| {
             let entry = match &entry.node {
-                Node::Dir(sub) => {
-                    Entry { meta: self.meta(&entry.meta, &entry.node), node: Node::Dir(self.dir(forest, sub)?) }
-                }
+                Node::Dir(sub) => Entry {
+                    meta: self.meta(&entry.meta, &entry.node),
+                    node: Node::Dir(deeper(level + 1, || self.dir(forest, sub, level + 1))?),
+                },
                 _ => self.leaf(entry),
             };
             Ok((name.clone(), entry))
         };
-        let entries: Result<Vec<_>, TreeError> = if totals.dirs > 1 && totals.files + totals.dirs > WORTH_SHARING {
+        // Not from a thread that a pool's thread waits for: the pool may have
+        // no other.
+        let share = level < LEVELS && totals.dirs > 1 && totals.files + totals.dirs > WORTH_SHARING;
+        let entries: Result<Vec<_>, TreeError> = if share {
             kept.entries().par_iter().map(arrive).collect()
         } else {
             kept.entries().iter().map(arrive).collect()
@@ -112,6 +120,9 @@ struct At {
     include: Option<Matched>,
     exclude: Option<Matched>,
 }
+
+/// Is told what is taken: path, entry, and whether all below is meant.
+type Found<'a> = dyn FnMut(&[u8], &Entry, bool) + Send + 'a;
 
 /// What becomes of a directory.
 enum Judged {
@@ -178,15 +189,10 @@ impl Filter {
 
     /// Lists what is taken of a directory, for cache keys: paths with the
     /// entry found there, and whether all below a directory is meant.
-    pub(crate) fn visit(
-        &self,
-        forest: &dyn Forest,
-        dir: &DirRef,
-        found: &mut dyn FnMut(&[u8], &Entry, bool),
-    ) -> Result<(), TreeError> {
+    pub(crate) fn visit(&self, forest: &dyn Forest, dir: &DirRef, found: &mut Found<'_>) -> Result<(), TreeError> {
         let top = self.top();
         let whole = self.is_trivial();
-        self.visit_dir(forest, &forest.dir(&dir.id)?, &top, whole, found)
+        self.visit_dir(forest, &forest.dir(&dir.id)?, &top, whole, found, 0)
     }
 
     pub(crate) fn is_trivial(&self) -> bool {
@@ -199,7 +205,8 @@ impl Filter {
         dir: &Arc<super::tree::Dir>,
         at: &At,
         whole: bool,
-        found: &mut dyn FnMut(&[u8], &Entry, bool),
+        found: &mut Found<'_>,
+        level: usize,
     ) -> Result<(), TreeError> {
         for (name, entry) in dir.entries() {
             let at = self.child(at, name);
@@ -222,7 +229,8 @@ impl Filter {
                                 }
                                 found(path, e, whole);
                             };
-                            self.visit_dir(forest, &forest.dir(&sub.id)?, &at, false, &mut below)?;
+                            let sub = forest.dir(&sub.id)?;
+                            deeper(level + 1, || self.visit_dir(forest, &sub, &at, false, &mut below, level + 1))?;
                         }
                     }
                 }
@@ -262,13 +270,16 @@ impl Graft<'_> {
     ) -> Result<(DirRef, bool), CopyError> {
         let forest = self.forest;
         let whole = at.is_none();
+        if whole && dest.is_some_and(|dest| dest.id == source.id) && self.transform.takes_as_it_is(forest, source)? {
+            return Ok((*source, true));
+        }
         let dest_dir = match dest {
-            None if whole => return Ok((self.transform.dir(forest, source)?, true)),
+            None if whole => return Ok((self.transform.dir(forest, source, path.len())?, true)),
             None => None,
             Some(dest) => Some(forest.dir(&dest.id)?),
         };
         if whole && dest_dir.as_ref().is_some_and(|d| d.entries().is_empty()) {
-            return Ok((self.transform.dir(forest, source)?, true));
+            return Ok((self.transform.dir(forest, source, path.len())?, true));
         }
         let kept = forest.dir(&source.id)?;
         let mut arrivals: Vec<(Name, Entry)> = Vec::with_capacity(kept.entries().len());
@@ -313,7 +324,7 @@ impl Graft<'_> {
             Judged::Whole => None,
             Judged::Taken | Judged::IfBelow => here,
         };
-        let (dir, any) = self.merge_dir(old.and_then(Entry::as_dir), sub, below, path)?;
+        let (dir, any) = deeper(path.len(), || self.merge_dir(old.and_then(Entry::as_dir), sub, below, path))?;
         let lazy = matches!(judged, Judged::IfBelow);
         if lazy && !any {
             return Ok(None);

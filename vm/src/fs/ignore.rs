@@ -9,6 +9,8 @@
 //! The text of an ignore file (comments, byte order mark, leading slashes) is
 //! not handled here: what comes in are patterns.
 
+use smallvec::SmallVec;
+
 use super::glob::{Automaton, BadPattern};
 use super::path::clean_go;
 
@@ -28,7 +30,7 @@ pub struct Patterns {
 /// [`Patterns::top`] through [`Patterns::child`].
 #[derive(Clone, Debug)]
 pub struct Matched {
-    each: Vec<bool>,
+    each: SmallVec<[bool; 24]>,
     verdict: bool,
 }
 
@@ -81,7 +83,7 @@ impl Patterns {
 
     /// Returns the state at the top, which no pattern matches.
     pub fn top(&self) -> Matched {
-        Matched { each: vec![false; self.list.len()], verdict: false }
+        Matched { each: SmallVec::from_elem(false, self.list.len()), verdict: false }
     }
 
     /// Returns the state at a path, given that of its parent.

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use super::deep::deeper;
 use super::forest::{Forest, TreeError};
 use super::tree::{DirRef, Entry, FileRef, Mtime, Node, Root};
 
@@ -27,28 +28,32 @@ pub fn list(forest: &dyn Forest, root: &Root) -> Result<String, TreeError> {
 /// # Errors
 ///
 /// If a directory is missing.
-pub fn list_with(forest: &dyn Forest, root: &Root, text: &dyn Fn(&FileRef) -> String) -> Result<String, TreeError> {
+pub fn list_with(
+    forest: &dyn Forest,
+    root: &Root,
+    text: &(dyn Fn(&FileRef) -> String + Sync),
+) -> Result<String, TreeError> {
     let mut listing = Listing { forest, text, out: String::new(), groups: HashMap::new() };
     listing.line("/", &root.entry());
-    listing.dir("", &root.dir)?;
+    listing.dir("", &root.dir, 0)?;
     Ok(listing.out)
 }
 
 struct Listing<'a> {
     forest: &'a dyn Forest,
-    text: &'a dyn Fn(&FileRef) -> String,
+    text: &'a (dyn Fn(&FileRef) -> String + Sync),
     out: String,
     groups: HashMap<u64, usize>,
 }
 
 impl Listing<'_> {
-    fn dir(&mut self, path: &str, dir: &DirRef) -> Result<(), TreeError> {
+    fn dir(&mut self, path: &str, dir: &DirRef, level: usize) -> Result<(), TreeError> {
         let kept = self.forest.dir(&dir.id)?;
         for (name, entry) in kept.entries() {
             let path = format!("{path}/{}", String::from_utf8_lossy(name));
             self.line(&path, entry);
             if let Node::Dir(dir) = &entry.node {
-                self.dir(&path, dir)?;
+                deeper(level + 1, || self.dir(&path, dir, level + 1))?;
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ pub mod chmod;
 mod copy;
 #[cfg(test)]
 mod copy_tests;
+mod deep;
 mod diff;
 mod edit;
 pub(crate) mod encode;

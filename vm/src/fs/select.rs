@@ -4,6 +4,7 @@
 use rbc_ir::{CopyAction, Digest};
 
 use super::copy::{CopyError, SourceKind};
+use super::deep::deeper;
 use super::forest::{Forest, TreeError};
 use super::glob::{Automaton, has_wildcards};
 use super::graft::Filter;
@@ -186,7 +187,7 @@ pub(crate) fn walk(
         } else if let Node::Dir(sub) = &entry.node {
             path.push(b'/');
             if pattern.could_match_beyond(&path) {
-                walk(forest, sub, pattern, at, matched)?;
+                deeper(at.len(), || walk(forest, sub, pattern, at, matched))?;
             }
         }
         at.pop();
