@@ -48,7 +48,7 @@ struct Job<'a> {
     /// Inodes of this checkout.
     taken: DashSet<u64, FxBuildHasher>,
     /// The object that each hard link group got.
-    groups: DashMap<u64, String, FxBuildHasher>,
+    groups: DashMap<(u64, u64), String, FxBuildHasher>,
     /// Where it is made, for messages.
     place: PathBuf,
     /// Files are copies that may be written to, not links.
@@ -228,7 +228,10 @@ impl Job<'_> {
         }
         if file.link != 0 {
             // Held while linking: the other paths of the group wait for it.
-            let group = self.groups.entry(file.link);
+            // A number alone does not tell: layers from elsewhere may have
+            // the same one for another file.
+            let object = inode_id(&object_name(&file.blob, &entry.meta, 0));
+            let group = self.groups.entry((file.link, object));
             return match group {
                 dashmap::Entry::Occupied(object) => self.link(object.get(), fd, name),
                 dashmap::Entry::Vacant(vacant) => {
