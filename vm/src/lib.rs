@@ -7,4 +7,5 @@
 //! * An inode of the store is never writable by a build.
 
 pub mod archive;
+pub mod export;
 pub mod fs;

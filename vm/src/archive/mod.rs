@@ -21,7 +21,7 @@ pub use decompress::{Compression, Decoder};
 pub use ingest::{IngestError, Ingested, Options, ingest, is_archive};
 pub use limits::Limits;
 pub use member::MemberError;
-pub use write::{WriteError, WriteOptions, write};
+pub use write::{Times, WriteError, WriteOptions, XattrChoice, write};
 
 #[cfg(test)]
 pub(crate) mod testing;

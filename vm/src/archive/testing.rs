@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use rbc_ir::{Digest, Hasher};
 
-use super::build::group_number;
+pub(crate) use super::build::group_number;
 use super::member::XattrList;
 use crate::fs::{Blobs, Entry, FileRef, Forest, MemoryForest, Meta, Mtime, Name, Node, Root};
 

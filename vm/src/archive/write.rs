@@ -26,14 +26,37 @@ pub enum XattrChoice {
     Capability,
 }
 
+/// What becomes of modification times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Times {
+    /// They stay.
+    #[default]
+    Keep,
+    /// Later ones become this one, in seconds: `rewrite-timestamp` in layers.
+    Clamp(i64),
+    /// All become this one, in seconds: `source-date-epoch` of BuildKit's
+    /// local and tar exporters.
+    Set(i64),
+}
+
+impl Times {
+    pub(crate) fn of(self, mtime: Mtime) -> Mtime {
+        match self {
+            Self::Keep => mtime,
+            Self::Clamp(seconds) => mtime.min(Mtime { seconds, nanoseconds: 0 }),
+            Self::Set(seconds) => Mtime { seconds, nanoseconds: 0 },
+        }
+    }
+}
+
 /// How a tree is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct WriteOptions {
     /// The tree is a difference: whiteouts and opaque directories become
     /// `.wh.` files. Otherwise they are an error.
     pub whiteouts: bool,
-    /// Later times become this one (`rewrite-timestamp`), in seconds.
-    pub clamp: Option<i64>,
+    /// What becomes of modification times.
+    pub times: Times,
     /// Which extended attributes are written.
     pub xattrs: XattrChoice,
     /// Begin with a `./` member for the root directory itself.
@@ -243,10 +266,7 @@ impl Writer<'_> {
         target: &[u8],
         rdev: u64,
     ) -> Result<(), WriteError> {
-        let mut mtime = meta.mtime;
-        if let Some(seconds) = self.options.clamp {
-            mtime = mtime.min(Mtime { seconds, nanoseconds: 0 });
-        }
+        let mtime = self.options.times.of(meta.mtime);
         let mut header = tar::Header::new_ustar();
         let mut records: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut record = |key: &[u8], value: &[u8]| records.push((key.to_vec(), value.to_vec()));

@@ -91,7 +91,7 @@ fn later_times_are_brought_down() {
     let at = |seconds, nanoseconds| Meta { mtime: Mtime { seconds, nanoseconds }, ..Meta::default() };
     let time = |meta| {
         let tree = one(b"f", meta, Node::Fifo, &forest);
-        let options = WriteOptions { clamp: Some(1000), ..WriteOptions::default() };
+        let options = WriteOptions { times: Times::Clamp(1000), ..WriteOptions::default() };
         let archive = written(&tree, &forest, &blobs, &options);
         let back = ingest(archive.as_slice(), &forest, &blobs, &Options::default()).unwrap();
         forest.dir(&back.root.dir.id).unwrap().get(b"f").unwrap().meta.mtime
