@@ -9,8 +9,10 @@
 
 pub mod dockerfile;
 mod span;
+mod suggest;
 
 pub use span::Span;
+pub use suggest::suggest;
 
 /// A mistake in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]

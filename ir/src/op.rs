@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Platform};
+use crate::{Digest, NodeDigest, Platform, canonical};
 
 fn is_false(b: &bool) -> bool {
     !*b
@@ -85,6 +85,13 @@ pub enum Op {
     Merge,
     /// What leads from `inputs[0]` to `inputs[1]`.
     Diff,
+}
+
+impl Op {
+    /// Returns the identity of the operation alone, whatever its inputs are.
+    pub fn identity(&self) -> NodeDigest {
+        canonical::node_digest(self, &[])
+    }
 }
 
 /// One action of [`Op::File`].

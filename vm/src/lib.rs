@@ -7,5 +7,17 @@
 //! * An inode of the store is never writable by a build.
 
 pub mod archive;
+pub mod config;
+pub mod context;
+mod deliver;
+pub mod event;
+pub mod exec;
 pub mod export;
 pub mod fs;
+mod machine;
+pub mod schedule;
+pub mod source;
+pub mod store;
+
+pub use deliver::Delivered;
+pub use machine::{Vm, VmOptions};

@@ -58,7 +58,8 @@ pub struct Instruction {
     pub rest: Text,
     /// What the instruction says.
     pub kind: Kind,
-    /// Bodies of the heredocs opened on the instruction's line, in order.
+    /// Bodies of the heredocs opened on the instruction's line, in order. Those
+    /// on an ONBUILD line belong to the trigger inside of it, not to ONBUILD.
     pub heredocs: Vec<Heredoc>,
     /// Comment lines dropped from between continuation lines.
     pub inner_comments: Vec<Span>,
@@ -167,7 +168,8 @@ pub struct Heredoc {
     pub expand: bool,
     /// True for `<<-`: leading tabs were stripped from `body`.
     pub strip_tabs: bool,
-    /// The body with final newline, tabs stripped if asked for.
+    /// The body with final newline, tabs stripped if asked for. Line ends are
+    /// those of the source (BuildKit keeps CR LF in bodies, too).
     pub body: String,
     /// The body in the source, terminator line not included.
     pub body_span: Span,

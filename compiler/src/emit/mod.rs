@@ -1,0 +1,5 @@
+//! What comes out of the compiler.
+
+mod plan;
+
+pub(crate) use plan::plan;

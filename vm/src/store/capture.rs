@@ -1,0 +1,220 @@
+//! What a process left in its upper directory becomes a difference tree, and
+//! its files become objects where they stand.
+//!
+//! Only to be called when nobody can write there any more: the process's PID
+//! namespace is gone and the overlay unmounted.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rayon::prelude::*;
+use rbc_ir::Hasher;
+use rustc_hash::FxHashMap;
+use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
+
+use super::Store;
+use super::error::{IoContext, StoreError};
+use super::objects::empty_blob;
+use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeId, Xattrs};
+
+/// An upper directory that was taken in.
+pub(crate) struct Captured {
+    /// The difference, as the upper directory says it.
+    pub(crate) diff: Root,
+    /// Ids of the inodes that are objects now.
+    pub(crate) inodes: Vec<u64>,
+}
+
+/// What the walk gathers over all directories.
+struct Walk<'a> {
+    store: &'a Store,
+    place: &'a Path,
+    inodes: Mutex<Vec<u64>>,
+    /// Files with several names in the upper directory.
+    groups: FxHashMap<u64, u64>,
+    /// The first name of a group hashes the file; the others copy it.
+    hashed: Mutex<FxHashMap<u64, FileRef>>,
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl Store {
+    /// Takes in an upper directory. `owners` says who owns what in a store
+    /// that cannot keep owners: everything is the user's own, so root's.
+    pub(crate) fn capture(&self, upper: &Path) -> Result<Captured, StoreError> {
+        let fd = rustix::fs::open(upper, DIRECTORY, Mode::empty()).on("open", upper)?;
+        let mut names: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
+        find_links(fd.as_fd(), &mut Vec::new(), &mut names).on("read", upper)?;
+        let groups = names.into_iter().filter(|(_, paths)| paths.len() > 1);
+        let groups = groups.map(|(inode, paths)| (inode, group_number(paths))).collect();
+        let walk = Walk { store: self, place: upper, inodes: Mutex::default(), groups, hashed: Mutex::default() };
+        let stat = rustix::fs::fstat(&fd).on("stat", upper)?;
+        let (meta, opaque) = walk.meta(fd.as_fd(), &stat)?;
+        let mut dir = walk.dir(fd.as_fd())?;
+        dir.opaque = opaque;
+        Ok(Captured { diff: Root { meta, dir }, inodes: walk.inodes.into_inner() })
+    }
+}
+
+/// Finds regular files with more than one name, by inode. The number of links
+/// alone does not tell: nothing here is an object yet.
+fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64, Vec<Vec<u8>>>) -> io::Result<()> {
+    for name in list(fd)? {
+        let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let length = path.len();
+        path.push(b'/');
+        path.extend_from_slice(&name);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty())?;
+                find_links(child.as_fd(), path, found)?;
+            }
+            FileType::RegularFile if stat.st_nlink > 1 => found.entry(stat.st_ino).or_default().push(path.clone()),
+            _ => {}
+        }
+        path.truncate(length);
+    }
+    Ok(())
+}
+
+/// A number for a hard link group that depends on its paths only.
+fn group_number(mut paths: Vec<Vec<u8>>) -> u64 {
+    paths.sort();
+    let mut hasher = Hasher::new();
+    for path in &paths {
+        hasher.field(path);
+    }
+    let digest = hasher.finish();
+    u64::from_le_bytes(digest.0[..8].try_into().unwrap_or_default()).max(1)
+}
+
+fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
+    let mut names = Vec::new();
+    for entry in DirStream::read_from(fd)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.into());
+        }
+    }
+    Ok(names)
+}
+
+impl Walk<'_> {
+    fn dir(&self, fd: BorrowedFd<'_>) -> Result<DirRef, StoreError> {
+        let names = list(fd).on("read", self.place)?;
+        let entries: Result<Vec<_>, StoreError> =
+            names.into_par_iter().with_min_len(8).filter_map(|name| self.entry(fd, name).transpose()).collect();
+        Ok(self.store.make(entries?)?.reference())
+    }
+
+    fn entry(&self, fd: BorrowedFd<'_>, name: Name) -> Result<Option<(Name, Entry)>, StoreError> {
+        let at = || self.place.join("…").join(String::from_utf8_lossy(&name).as_ref());
+        let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW).on("stat", at())?;
+        let entry = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty()).on("open", at())?;
+                let (meta, opaque) = self.meta(child.as_fd(), &stat)?;
+                let mut dir = self.dir(child.as_fd())?;
+                dir.opaque = opaque;
+                Entry { meta, node: Node::Dir(dir) }
+            }
+            FileType::RegularFile => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = rustix::fs::openat(fd, &*name, flags, Mode::empty()).on("open", at())?;
+                self.file(file, &stat)?
+            }
+            FileType::Symlink => {
+                let text = rustix::fs::readlinkat(fd, &*name, Vec::new()).on("read", at())?;
+                Entry {
+                    meta: plain_meta(&stat, self.store.keeps_owners()),
+                    node: Node::Symlink(text.to_bytes().into()),
+                }
+            }
+            // overlayfs: 0:0 is a whiteout.
+            FileType::CharacterDevice if stat.st_rdev == 0 => Entry { meta: Meta::default(), node: Node::Whiteout },
+            FileType::CharacterDevice => self.special(&stat, Node::Char(stat.st_rdev)),
+            FileType::BlockDevice => self.special(&stat, Node::Block(stat.st_rdev)),
+            FileType::Fifo => self.special(&stat, Node::Fifo),
+            // A socket without its process is nothing; tar has no type for it.
+            _ => return Ok(None),
+        };
+        Ok(Some((name, entry)))
+    }
+
+    fn special(&self, stat: &Stat, node: Node) -> Entry {
+        Entry { meta: plain_meta(stat, self.store.keeps_owners()), node }
+    }
+
+    fn file(&self, fd: OwnedFd, stat: &Stat) -> Result<Entry, StoreError> {
+        let (meta, _) = self.meta(fd.as_fd(), stat)?;
+        let group = self.groups.get(&stat.st_ino).copied().unwrap_or_default();
+        if group != 0 {
+            if let Some(known) = self.hashed.lock().get(&group) {
+                return Ok(Entry { meta, node: Node::File(*known) });
+            }
+        }
+        let (mut file_ref, inode) = self.store.adopt(&File::from(fd), &meta)?;
+        file_ref.link = if file_ref.blob == empty_blob() { 0 } else { group };
+        self.inodes.lock().extend(inode);
+        if group != 0 {
+            self.hashed.lock().insert(group, file_ref);
+        }
+        Ok(Entry { meta, node: Node::File(file_ref) })
+    }
+
+    /// Reads mode, owner, time and attributes by handle; the second value is
+    /// overlayfs's mark of an opaque directory.
+    fn meta(&self, fd: BorrowedFd<'_>, stat: &Stat) -> Result<(Meta, bool), StoreError> {
+        let mut meta = plain_meta(stat, self.store.keeps_owners());
+        let (xattrs, opaque) = read_xattrs(fd).on("read the attributes of a file in", self.place)?;
+        meta.xattrs = xattrs;
+        Ok((meta, opaque))
+    }
+}
+
+fn plain_meta(stat: &Stat, owners: bool) -> Meta {
+    Meta {
+        mode: stat.st_mode & 0o7777,
+        uid: if owners { stat.st_uid } else { 0 },
+        gid: if owners { stat.st_gid } else { 0 },
+        mtime: Mtime { seconds: stat.st_mtime, nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or_default() },
+        xattrs: None,
+    }
+}
+
+/// Reads extended attributes; overlayfs's own never leave its upper directory.
+fn read_xattrs(fd: BorrowedFd<'_>) -> io::Result<(Xattrs, bool)> {
+    // Nearly every file has none, which one call with an empty buffer tells.
+    let mut names = match rustix::fs::flistxattr(fd, &mut [0u8; 0]) {
+        Ok(0) | Err(rustix::io::Errno::NOTSUP) => return Ok((None, false)),
+        Ok(n) => vec![0u8; n + 256],
+        Err(e) => return Err(e.into()),
+    };
+    let n = rustix::fs::flistxattr(fd, &mut names[..])?;
+    names.truncate(n);
+    let (mut list, mut opaque) = (Vec::new(), false);
+    for name in names.split(|&b| b == 0).filter(|n| !n.is_empty()) {
+        let size = rustix::fs::fgetxattr(fd, name, &mut [0u8; 0])?;
+        let mut value = vec![0u8; size];
+        let n = rustix::fs::fgetxattr(fd, name, &mut value[..])?;
+        value.truncate(n);
+        if let Some(key) = name.strip_prefix(b"trusted.overlay.").or_else(|| name.strip_prefix(b"user.overlay.")) {
+            opaque |= key == b"opaque" && value == b"y";
+        } else if !name.starts_with(b"trusted.") && name != b"security.selinux" {
+            list.push((Box::from(name), value.into_boxed_slice()));
+        }
+    }
+    list.sort();
+    Ok((if list.is_empty() { None } else { Some(Arc::from(list)) }, opaque))
+}
+
+/// Identity of a difference that says nothing.
+pub(crate) fn says_nothing(diff: &Root, lower: &Root) -> bool {
+    let nothing: TreeId = super::snapshot::empty_dir_id();
+    diff.dir.id == nothing && !diff.dir.opaque && diff.meta == lower.meta
+}

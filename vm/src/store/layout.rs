@@ -1,0 +1,153 @@
+//! Where everything stands.
+//!
+//! ```text
+//! $RBC_HOME/                 mode 0700: a setuid object is out of reach
+//!   VERSION                  format of the store
+//!   lock                     flock: shared while a process uses the store, exclusive to prune
+//!   obj/00 … obj/ff          objects: one inode per (content, metadata)
+//!   checkout/00 … /ff        trees and layers as real directories, read-only use
+//!   blob/                    OCI blobs by digest: pulled or made layers, configs, manifests
+//!   cache/                   cache mounts
+//!   run/ID/                  one process in progress; `lease` is flock'ed by its owner
+//!   tmp/                     half-made things; renamed into place
+//!   index/                   LMDB
+//! ```
+//!
+//! All on one file system and reached through one mount: links cross neither.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::error::{IoContext, StoreError};
+
+/// What VERSION says.
+const VERSION: &str = "rbc store 1\n";
+
+/// Paths and directory handles of a store.
+pub(crate) struct Layout {
+    home: PathBuf,
+    /// Handle of `obj`.
+    pub(crate) objects: OwnedFd,
+    /// Keeps the shared lock.
+    lock: File,
+    /// Makes names in `tmp` and `run` unique within the process.
+    counter: AtomicU64,
+    started: u64,
+}
+
+impl Layout {
+    pub(crate) fn open(home: &Path) -> Result<Self, StoreError> {
+        let home = std::path::absolute(home).on("resolve", home)?;
+        let version = home.join("VERSION");
+        match fs::read_to_string(&version) {
+            Ok(text) if text == VERSION => {}
+            Ok(text) => {
+                return Err(StoreError::Format { path: home, found: text.trim().to_owned(), expected: VERSION.trim() });
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => create(&home)?,
+            Err(e) => return Err(StoreError::io("read", version, e)),
+        }
+        let path = home.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).on("open", &path)?;
+        lock.lock_shared().on("lock", &path)?;
+        let path = home.join("obj");
+        let objects = rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .on("open", &path)?;
+        let started = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
+        Ok(Self { home, objects, lock, counter: AtomicU64::new(0), started })
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(crate) fn index(&self) -> PathBuf {
+        self.home.join("index")
+    }
+
+    pub(crate) fn object(&self, name: &str) -> PathBuf {
+        self.home.join("obj").join(name)
+    }
+
+    pub(crate) fn checkout(&self, name: &str) -> PathBuf {
+        let (shard, rest) = name.split_at(2.min(name.len()));
+        self.home.join("checkout").join(shard).join(rest)
+    }
+
+    pub(crate) fn blob(&self, digest: &rbc_ir::Digest) -> PathBuf {
+        self.home.join("blob").join(digest.hex())
+    }
+
+    pub(crate) fn caches(&self) -> PathBuf {
+        self.home.join("cache")
+    }
+
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.home.join("run")
+    }
+
+    fn unique(&self) -> String {
+        let n = self.counter.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{:x}-{n}", std::process::id(), self.started)
+    }
+
+    /// Returns a path in `tmp` that nobody else uses.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.home.join("tmp").join(self.unique())
+    }
+
+    /// Makes the directory of one process.
+    pub(crate) fn new_run(&self) -> Result<PathBuf, StoreError> {
+        let path = self.runs().join(self.unique());
+        fs::create_dir(&path).on("create", &path)?;
+        Ok(path)
+    }
+
+    /// Swaps the shared lock for the exclusive one; `Busy` if somebody else
+    /// uses the store.
+    pub(crate) fn lock_exclusively(&self) -> Result<(), StoreError> {
+        match self.lock.try_lock() {
+            Ok(()) => Ok(()),
+            Err(fs::TryLockError::WouldBlock) => {
+                self.lock.lock_shared().on("lock", self.home.join("lock"))?;
+                Err(StoreError::Busy { path: self.home.clone() })
+            }
+            Err(fs::TryLockError::Error(e)) => Err(StoreError::io("lock", self.home.join("lock"), e)),
+        }
+    }
+
+    /// Goes back to the shared lock.
+    pub(crate) fn lock_shared(&self) -> Result<(), StoreError> {
+        self.lock.lock_shared().on("lock", self.home.join("lock"))
+    }
+}
+
+/// Makes the directories; VERSION comes last, so a store that was cut short
+/// is made again. Safe against another process doing the same.
+fn create(home: &Path) -> Result<(), StoreError> {
+    let mut private = fs::DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    private.create(home).on("create", home)?;
+    fs::set_permissions(home, fs::Permissions::from_mode(0o700)).on("chmod", home)?;
+    for name in ["obj", "checkout", "blob", "cache", "run", "tmp", "index"] {
+        let path = home.join(name);
+        private.create(&path).on("create", &path)?;
+    }
+    for name in ["obj", "checkout"] {
+        for shard in 0..=255u8 {
+            let path = home.join(name).join(format!("{shard:02x}"));
+            private.create(&path).on("create", &path)?;
+        }
+    }
+    let temporary = home.join("tmp").join(format!("VERSION-{}", std::process::id()));
+    fs::write(&temporary, VERSION).on("write", &temporary)?;
+    let version = home.join("VERSION");
+    fs::rename(&temporary, &version).on("create", version)
+}

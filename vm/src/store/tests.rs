@@ -1,0 +1,263 @@
+//! The store on a real file system.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::checkout::Inodes;
+use super::objects::object_name;
+use super::records::Action;
+use super::{MadeLayer, PrunePolicy, RecordKey, Snapshot, Store, StoreError};
+use crate::fs::{Blobs, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, list};
+
+struct Fixture {
+    _home: tempfile::TempDir,
+    store: Store,
+}
+
+/// A store in a directory of its own. Owners are this user's, so that the
+/// tests need no privilege.
+fn fixture() -> Fixture {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    Fixture { _home: home, store }
+}
+
+fn meta(mode: u32, seconds: i64) -> Meta {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    Meta { mode, uid, gid, mtime: Mtime { seconds, nanoseconds: 5 }, xattrs: None }
+}
+
+impl Fixture {
+    fn file(&self, text: &str, meta: Meta, link: u64) -> Entry {
+        let file = self.store.put(text.as_bytes(), &meta).unwrap();
+        Entry { meta, node: Node::File(FileRef { link, ..file }) }
+    }
+
+    fn dir(&self, entries: Vec<(&str, Entry)>) -> Entry {
+        let entries = entries.into_iter().map(|(n, e)| (Name::from(n.as_bytes()), e)).collect();
+        Entry { meta: meta(0o755, 1_000), node: Node::Dir(self.store.make(entries).unwrap().reference()) }
+    }
+
+    fn root(&self, entries: Vec<(&str, Entry)>) -> Root {
+        let entry = self.dir(entries);
+        let Node::Dir(dir) = entry.node else { unreachable!() };
+        Root { meta: entry.meta, dir }
+    }
+
+    fn object_inode(&self, entry: &Entry) -> u64 {
+        let Node::File(file) = &entry.node else { unreachable!() };
+        inode(&self.store.layout.object(&object_name(&file.blob, &entry.meta, 0)))
+    }
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::symlink_metadata(path).unwrap().ino()
+}
+
+#[test]
+fn one_inode_for_each_content_and_metadata() {
+    let f = fixture();
+    let count = || f.store.disk_usage().unwrap().object_count;
+    f.store.put(b"same", &meta(0o644, 1)).unwrap();
+    f.store.put(b"same", &meta(0o644, 1)).unwrap();
+    assert_eq!(count(), 1);
+    f.store.put(b"same", &meta(0o755, 1)).unwrap();
+    f.store.put(b"same", &meta(0o644, 2)).unwrap();
+    assert_eq!(count(), 3);
+    f.store.put(b"", &meta(0o644, 2)).unwrap();
+    assert_eq!(count(), 3, "an empty file needs no object");
+}
+
+#[test]
+fn a_stream_is_the_same_object_as_its_bytes() {
+    let f = fixture();
+    let data: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
+    let whole = f.store.put(&data, &meta(0o644, 1)).unwrap();
+    let streamed = f.store.put_stream(&mut data.as_slice(), 0, &meta(0o644, 1)).unwrap();
+    assert_eq!(whole, streamed);
+    assert_eq!(f.store.disk_usage().unwrap().object_count, 1);
+    let mut back = Vec::new();
+    std::io::Read::read_to_end(&mut f.store.open(&whole.blob).unwrap(), &mut back).unwrap();
+    assert!(back == data);
+}
+
+#[test]
+fn a_checkout_links_objects() {
+    let f = fixture();
+    let file = f.file("hello", meta(0o640, 7), 0);
+    let root = f.root(vec![("a", f.dir(vec![("b", file.clone())]))]);
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    assert_eq!(fs::read(path.join("a/b")).unwrap(), b"hello");
+    assert_eq!(inode(&path.join("a/b")), f.object_inode(&file));
+    let again = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    assert_eq!(again, path);
+}
+
+#[test]
+fn two_paths_of_one_tree_never_share_an_inode_but_hard_links_do() {
+    let f = fixture();
+    let plain = f.file("twin", meta(0o644, 7), 0);
+    let linked = f.file("linked", meta(0o644, 7), 42);
+    let root = f.root(vec![
+        ("a", plain.clone()),
+        ("b", plain.clone()),
+        ("d", f.dir(vec![("c", plain.clone()), ("two", linked.clone())])),
+        ("one", linked),
+    ]);
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    let mut inodes: Vec<u64> = ["a", "b", "d/c"].iter().map(|p| inode(&path.join(p))).collect();
+    inodes.sort_unstable();
+    inodes.dedup();
+    assert_eq!(inodes.len(), 3);
+    assert!(inodes.contains(&f.object_inode(&plain)), "the first path has the object itself");
+    assert_eq!(inode(&path.join("one")), inode(&path.join("d/two")));
+    for twin in ["a", "b", "d/c"] {
+        let stat = fs::symlink_metadata(path.join(twin)).unwrap();
+        assert_eq!((stat.mode() & 0o7777, stat.mtime(), stat.mtime_nsec()), (0o644, 7, 5));
+    }
+}
+
+#[test]
+fn stacked_checkouts_never_share_an_inode() {
+    let f = fixture();
+    let file = f.file("twin", meta(0o644, 7), 0);
+    let lower = f.root(vec![("a", file.clone())]);
+    let upper = f.root(vec![("b", file)]);
+    let stack = || {
+        let mut below = Inodes::default();
+        let lower = f.store.checkout(&lower, &mut below).unwrap();
+        (lower, f.store.checkout(&upper, &mut below).unwrap())
+    };
+    let (first, second) = stack();
+    assert_ne!(inode(&first.join("a")), inode(&second.join("b")));
+    assert_eq!(stack(), (first.clone(), second), "the same stack finds its checkouts again");
+    let alone = f.store.checkout(&upper, &mut Inodes::default()).unwrap();
+    assert_eq!(inode(&alone.join("b")), inode(&first.join("a")), "alone it has the object itself");
+}
+
+#[test]
+fn a_checkout_that_is_taken_in_again_is_the_same_tree() {
+    let f = fixture();
+    let root = f.root(vec![
+        ("dir", f.dir(vec![("x", f.file("x", meta(0o4755, -3), 0)), ("empty", f.file("", meta(0o600, 9), 0))])),
+        ("fifo", Entry { meta: meta(0o622, 4), node: Node::Fifo }),
+        ("link", Entry { meta: meta(0o777, 4), node: Node::Symlink(b"dir/x".as_slice().into()) }),
+        ("odd \u{1}\u{fc} name", f.file("y", meta(0o644, 1), 0)),
+    ]);
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    let captured = f.store.capture(&path).unwrap();
+    assert_eq!(list(&f.store, &captured.diff).unwrap(), list(&f.store, &root).unwrap());
+    assert_eq!(captured.diff.id(), root.id());
+    assert!(captured.inodes.is_empty(), "every file was an object already");
+}
+
+#[test]
+fn files_that_a_process_wrote_become_objects_where_they_stand() {
+    let f = fixture();
+    let upper = f.store.new_run().unwrap();
+    fs::create_dir(upper.join("d")).unwrap();
+    fs::write(upper.join("d/new"), "new").unwrap();
+    fs::write(upper.join("one"), "linked").unwrap();
+    fs::hard_link(upper.join("one"), upper.join("d/two")).unwrap();
+    let before = inode(&upper.join("d/new"));
+    let captured = f.store.capture(&upper).unwrap();
+    let dir = f.store.dir(&captured.diff.dir.id).unwrap();
+    let below = f.store.dir(&dir.get(b"d").unwrap().as_dir().unwrap().id).unwrap();
+    let new = below.get(b"new").unwrap();
+    assert_eq!(f.object_inode(new), before);
+    let (Node::File(one), Node::File(two)) = (&dir.get(b"one").unwrap().node, &below.get(b"two").unwrap().node) else {
+        panic!("not files");
+    };
+    assert_eq!(one, two);
+    assert_ne!(one.link, 0);
+    let Node::File(file) = &new.node else { panic!("not a file") };
+    assert_eq!(file.link, 0);
+    f.store.adopt_checkout(&upper, &captured.diff, captured.inodes).unwrap();
+    let path = f.store.checkout(&captured.diff, &mut Inodes::default()).unwrap();
+    assert_eq!(inode(&path.join("d/new")), before, "the upper directory is the checkout");
+}
+
+#[test]
+fn a_variant_is_made_of_any_object_with_the_content() {
+    let f = fixture();
+    let file = f.file("content", meta(0o644, 7), 0);
+    let chmodded = Entry { meta: meta(0o600, 8), node: file.node };
+    let root = f.root(vec![("a", chmodded)]);
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    assert_eq!(fs::read(path.join("a")).unwrap(), b"content");
+    assert_eq!(fs::symlink_metadata(path.join("a")).unwrap().mode() & 0o7777, 0o600);
+}
+
+fn record(f: &Fixture, name: &str, root: &Root) -> RecordKey {
+    let key = RecordKey::of("test", &[name.as_bytes()]);
+    let layer = super::Layer::Made(MadeLayer { diff: root.clone(), created: 3 });
+    let snapshot = Snapshot { root: root.clone(), layers: vec![layer] };
+    f.store.put_action(&[key], &Action { snapshot, created: 3, why: Default::default() }).unwrap();
+    key
+}
+
+#[test]
+fn another_opening_of_the_store_sees_records_with_all_that_they_name() {
+    let f = fixture();
+    let root = f.root(vec![("a", f.dir(vec![("b", f.file("hello", meta(0o640, 7), 0))]))]);
+    let key = record(&f, "one", &root);
+    let home = f.store.home().to_owned();
+    drop(f.store);
+    let store = Store::open(&home).unwrap();
+    let action = store.action(&key).unwrap().unwrap();
+    assert_eq!(action.snapshot.root, root);
+    let path = store.checkout(&action.snapshot.root, &mut Inodes::default()).unwrap();
+    assert_eq!(fs::read(path.join("a/b")).unwrap(), b"hello");
+    assert!(store.action(&RecordKey::of("test", &[b"other"])).unwrap().is_none());
+}
+
+#[test]
+fn prune_removes_what_no_record_names() {
+    let f = fixture();
+    let kept = f.root(vec![("kept", f.file("kept", meta(0o644, 1), 0))]);
+    let dropped = f.root(vec![("dropped", f.file("dropped", meta(0o644, 1), 0))]);
+    let key = record(&f, "kept", &kept);
+    let kept_path = f.store.checkout(&kept, &mut Inodes::default()).unwrap();
+    let dropped_path = f.store.checkout(&dropped, &mut Inodes::default()).unwrap();
+    fs::write(f.store.scratch(), "leftover").unwrap();
+
+    let dry = f.store.prune(&PrunePolicy { dry_run: true, ..PrunePolicy::default() }).unwrap();
+    assert_eq!((dry.records, dry.objects), (0, 1));
+    assert!(dropped_path.exists(), "a dry run removes nothing");
+
+    let pruned = f.store.prune(&PrunePolicy::default()).unwrap();
+    assert_eq!((pruned.records, pruned.objects), (0, 1));
+    assert!(kept_path.exists() && !dropped_path.exists());
+    assert!(f.store.action(&key).unwrap().is_some());
+    assert_eq!(fs::read_dir(f.store.home().join("tmp")).unwrap().count(), 0);
+    let file = f.store.dir(&kept.dir.id).unwrap().get(b"kept").cloned().unwrap();
+    let Node::File(file) = file.node else { panic!("not a file") };
+    assert_eq!(f.store.read_small(&file, 100).unwrap(), b"kept");
+
+    f.store.prune(&PrunePolicy { all: true, ..PrunePolicy::default() }).unwrap();
+    assert!(f.store.action(&key).unwrap().is_none());
+    assert_eq!(f.store.disk_usage().unwrap().object_count, 0);
+}
+
+#[test]
+fn prune_does_not_run_beside_another_process() {
+    let f = fixture();
+    // A second opening has a lock of its own, as another process has.
+    let other = Store::open(f.store.home()).map(|_| ());
+    assert!(matches!(other, Err(StoreError::Index { .. })), "LMDB allows one opening per process");
+    let lock = fs::File::open(f.store.home().join("lock")).unwrap();
+    lock.lock_shared().unwrap();
+    assert!(matches!(f.store.prune(&PrunePolicy::default()), Err(StoreError::Busy { .. })));
+    drop(lock);
+    f.store.prune(&PrunePolicy::default()).unwrap();
+}
+
+#[test]
+fn a_store_of_another_version_is_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    drop(Store::open(home.path()).unwrap());
+    fs::write(home.path().join("VERSION"), "rbc store 999\n").unwrap();
+    let refused = Store::open(home.path()).err().unwrap().to_string();
+    assert!(refused.contains("999") && refused.contains("RBC_HOME"), "{refused}");
+}
