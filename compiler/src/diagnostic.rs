@@ -126,7 +126,8 @@ impl Problem {
 
     /// Joins the problem with the places of the text as it stands now.
     pub(crate) fn locate(&self, spans: &SpanTable) -> Diagnostic {
-        let label = |place: Place, text: &str| Label { source: 0, span: spans.resolve(place), message: text.to_owned() };
+        let label =
+            |place: Place, text: &str| Label { source: 0, span: spans.resolve(place), message: text.to_owned() };
         Diagnostic {
             code: self.code.0,
             severity: self.severity,

@@ -22,14 +22,9 @@ fn known(keyword: &str) -> &'static [(&'static str, Form)] {
     match keyword {
         "FROM" => &[("platform", Text)],
         "RUN" => &[("mount", List), ("network", Text), ("security", Text), ("device", List)],
-        "COPY" => &[
-            ("from", Text),
-            ("chown", Text),
-            ("chmod", Text),
-            ("link", Bool),
-            ("parents", Bool),
-            ("exclude", List),
-        ],
+        "COPY" => {
+            &[("from", Text), ("chown", Text), ("chmod", Text), ("link", Bool), ("parents", Bool), ("exclude", List)]
+        }
         "ADD" => &[
             ("chown", Text),
             ("chmod", Text),

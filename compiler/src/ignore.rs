@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn lines() {
-        let text = b"\xef\xbb\xbf# note\n\n  tmp  \r\n   # no comment? \n/lead\n./b.log\n/src/deep/../x.o\n.git/\n! keep/ \n";
+        let text =
+            b"\xef\xbb\xbf# note\n\n  tmp  \r\n   # no comment? \n/lead\n./b.log\n/src/deep/../x.o\n.git/\n! keep/ \n";
         let want = ["tmp", "# no comment?", "lead", "b.log", "src/x.o", ".git", "!keep"];
         assert_eq!(patterns(text).unwrap(), want);
         assert_eq!(patterns(b"a\n!\n"), Err(IgnoreError::BareBang(2)));

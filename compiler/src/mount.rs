@@ -121,12 +121,7 @@ pub(crate) fn parse(text: &str, expand: Expander<'_>) -> Result<Mount, MountErro
     Ok(mount)
 }
 
-fn set(
-    mount: &mut Mount,
-    read_only: &mut Option<bool>,
-    field: &str,
-    expand: Expander<'_>,
-) -> Result<(), MountError> {
+fn set(mount: &mut Mount, read_only: &mut Option<bool>, field: &str, expand: Expander<'_>) -> Result<(), MountError> {
     let (key, value) = match field.split_once('=') {
         Some((key, value)) => (key.to_ascii_lowercase(), Some(value)),
         None => (field.to_ascii_lowercase(), None),
@@ -305,7 +300,11 @@ mod tests {
             ("type=cache,target=/c,size=1", "unexpected key 'size' for mount type 'cache'", None),
             ("target=/c,uid=1", "uid not allowed for \"bind\" type mounts", None),
             ("type=secret,id=a,from=b", "secret mount should not have a from", None),
-            ("type=cache,target=/c,sharing=none", "unsupported sharing value \"none\"", Some("it can be shared, private, locked")),
+            (
+                "type=cache,target=/c,sharing=none",
+                "unsupported sharing value \"none\"",
+                Some("it can be shared, private, locked"),
+            ),
             ("target", "invalid field 'target' must be a key=value pair", None),
             ("target=/a,ro=maybe", "invalid value for ro: maybe", None),
             ("target=/a,required", "unexpected key 'required' for mount type 'bind'", None),

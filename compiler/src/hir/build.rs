@@ -79,10 +79,7 @@ impl Builder {
     }
 
     fn pairs(&mut self, pairs: &[tree::Pair]) -> Vec<Pair> {
-        pairs
-            .iter()
-            .map(|p| Pair { key: self.text(&p.key), value: p.value.as_ref().map(|v| self.text(v)) })
-            .collect()
+        pairs.iter().map(|p| Pair { key: self.text(&p.key), value: p.value.as_ref().map(|v| self.text(v)) }).collect()
     }
 
     fn command(&mut self, command: &tree::Command) -> Command {
@@ -112,9 +109,7 @@ impl Builder {
             Kind::Env { pairs, .. } => Body::Env(self.pairs(pairs)),
             Kind::Label { pairs, .. } => Body::Label(self.pairs(pairs)),
             Kind::Arg(pairs) => Body::Arg(self.pairs(pairs)),
-            Kind::Copy { sources, dest, .. } => {
-                Body::Copy { sources: self.sources(sources), dest: self.text(dest) }
-            }
+            Kind::Copy { sources, dest, .. } => Body::Copy { sources: self.sources(sources), dest: self.text(dest) },
             Kind::Add { sources, dest, .. } => Body::Add { sources: self.sources(sources), dest: self.text(dest) },
             Kind::Workdir(t) => Body::Workdir(self.text(t)),
             Kind::User(t) => Body::User(self.text(t)),

@@ -107,8 +107,14 @@ pub(crate) enum Body {
     Env(Vec<Pair>),
     Label(Vec<Pair>),
     Arg(Vec<Pair>),
-    Copy { sources: Vec<Source>, dest: Word },
-    Add { sources: Vec<Source>, dest: Word },
+    Copy {
+        sources: Vec<Source>,
+        dest: Word,
+    },
+    Add {
+        sources: Vec<Source>,
+        dest: Word,
+    },
     Workdir(Word),
     User(Word),
     Volume(Vec<Word>),
@@ -116,7 +122,10 @@ pub(crate) enum Body {
     StopSignal(Word),
     Healthcheck(Option<Command>),
     /// The trigger's text with its heredocs, and its keyword.
-    Onbuild { text: String, keyword: String },
+    Onbuild {
+        text: String,
+        keyword: String,
+    },
     Maintainer(Word),
     /// A syntax error was told already.
     Invalid,

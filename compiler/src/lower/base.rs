@@ -122,8 +122,7 @@ fn state_of(node: NodeId, platform: Platform, document: ImageDocument) -> StageS
         state.history = history.into_iter().map(|entry| InstanceHistory { entry, node: None }).collect();
     } else {
         let entry = || History { comment: "from base image".to_owned(), ..History::default() };
-        state.history =
-            rootfs.diff_ids.iter().map(|_| InstanceHistory { entry: entry(), node: None }).collect();
+        state.history = rootfs.diff_ids.iter().map(|_| InstanceHistory { entry: entry(), node: None }).collect();
     }
     state
 }

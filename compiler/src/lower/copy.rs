@@ -11,7 +11,6 @@ use crate::flags::Flags;
 use crate::go;
 use crate::hir::{Insn, Place, Source, Word};
 use crate::names::{GitSource, file_name, is_http};
-use crate::stages::FromRef;
 
 /// What all sources of one instruction have in common.
 struct Transfer<'f> {
@@ -36,7 +35,7 @@ impl StageRun<'_, '_> {
         let mut complete = true;
         let from = flags.word("from");
         let from = match from {
-            Some(word) => match self.from_node(insn, &word.text, insn.place(word.slot), true) {
+            Some(word) => match self.node_named(insn, &word.text, insn.place(word.slot), true) {
                 Some(node) => Some(node),
                 None => return,
             },
@@ -64,7 +63,7 @@ impl StageRun<'_, '_> {
         let name = self.step_name(&insn.display);
         let node = self.run.file(actions, inputs, name, insn.id);
         self.state.root = Some(node);
-        self.commit_step(text, node);
+        self.commit_step(&text, node);
     }
 
     fn transfer<'f>(&mut self, insn: &Insn, flags: &'f Flags, dest: &Word, add: bool) -> Option<Transfer<'f>> {
@@ -88,81 +87,6 @@ impl StageRun<'_, '_> {
         }
         let exclude = flags.all("exclude").map(|w| w.text.clone()).collect();
         Some(Transfer { add, flags, written, dest, owner, mode, exclude })
-    }
-
-    fn chmod(&mut self, text: &str, place: Place) -> Option<Chmod> {
-        if let Some(mode) = parse_mode(text) {
-            return Some(mode);
-        }
-        let message =
-            format!("invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777");
-        let help = "write an octal number such as 0755, or a symbolic mode such as u=rwX,go=rX";
-        self.run.tell(Problem::new(codes::MODE, message).at(place).help(help));
-        None
-    }
-
-    /// The node that a `--from` names.
-    pub(super) fn from_node(&mut self, insn: &Insn, from: &str, place: Place, copy: bool) -> Option<NodeId> {
-        let escape = self.escape();
-        let variables = expand::word(from, escape, &|_: &str| None).map_or(true, |e| !e.missing.is_empty());
-        if variables && from.contains('$') {
-            let message = format!("variable expansion is not supported for --from: `{from}`");
-            let help = "define a stage with `FROM … AS name`, using an ARG of the global scope, and name that";
-            self.run.tell(Problem::new(codes::NO_VARIABLE_HERE, message).at(place).help(help));
-            return None;
-        }
-        match self.run.outline.resolve_from(from, self.index, copy) {
-            FromRef::Stage(index) => {
-                let state = self.run.stage(index)?;
-                Some(state.root.unwrap_or_else(|| self.run.scratch(insn.id)))
-            }
-            FromRef::Later(index) => {
-                let current = match self.info.label.as_str() {
-                    "" => self.info.name.clone().unwrap_or_else(|| format!("stage-{}", self.index)),
-                    label => label.to_owned(),
-                };
-                let message = format!(
-                    "cannot copy from stage \"{from}\", it needs to be defined before current stage \"{current}\""
-                );
-                let mut problem = Problem::new(codes::LATER_STAGE, message).at(place).label("used here");
-                let later = self.run.program.stages.get(index);
-                if let Some(stage) = later.filter(|_| index != self.index) {
-                    problem = problem
-                        .also(Place::insn(stage.from), "defined here")
-                        .help("move the stage up, before the one that uses it");
-                }
-                self.run.tell(problem);
-                None
-            }
-            FromRef::BadIndex => {
-                let count = self.index;
-                let message = format!("invalid stage index {from}: there are {count} stages before this one");
-                self.run.tell(Problem::new(codes::STAGE_INDEX, message).at(place));
-                None
-            }
-            FromRef::Other => {
-                let told = self.run.problems.len();
-                let node = self.outside_node(insn, from, place);
-                if node.is_none() {
-                    self.run.suggest_stage(from, self.index, told);
-                }
-                node
-            }
-        }
-    }
-
-    /// A `--from` that is no stage: a named context or an image, of the
-    /// target's platform whatever the stage's is.
-    fn outside_node(&mut self, insn: &Insn, from: &str, place: Place) -> Option<NodeId> {
-        let platform = self.run.outline.platform.clone();
-        if from == "scratch" {
-            return Some(self.run.scratch(insn.id));
-        }
-        if let Some((context, source)) = self.run.find_context(from, &platform, place) {
-            return self.run.context_node(&context, &source, insn.id, place);
-        }
-        let reference = self.run.canonical(from, place)?;
-        self.run.registry_image(&reference, &platform, insn.id, place).map(|(node, _)| node)
     }
 
     /// Adds a path or URL; returns how history shows it.
@@ -355,41 +279,9 @@ fn literal(name: &str) -> String {
     out
 }
 
-/// An octal mode up to 07777, or a symbolic one (`u=rwX,go-w`).
-fn parse_mode(text: &str) -> Option<Chmod> {
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
-        let digits = text.strip_prefix("0o").unwrap_or(text);
-        return u32::from_str_radix(digits, 8).ok().filter(|&m| m <= 0o7777).map(Chmod::Octal);
-    }
-    text.split(',').all(is_symbolic).then(|| Chmod::Symbolic(text.to_owned()))
-}
-
-fn is_symbolic(clause: &str) -> bool {
-    let rest = clause.trim_start_matches(['u', 'g', 'o', 'a']);
-    let mut parts = rest.split(['+', '-', '=']);
-    // Before the first operator nothing may be left.
-    parts.next() == Some("")
-        && rest.contains(['+', '-', '='])
-        && parts.all(|perms| {
-            perms.chars().all(|c| "rwxXst".contains(c)) || (perms.len() == 1 && "ugo".contains(perms))
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn modes() {
-        assert_eq!(parse_mode("0755"), Some(Chmod::Octal(0o755)));
-        assert_eq!(parse_mode("4711"), Some(Chmod::Octal(0o4711)));
-        for ok in ["u=rwX,go=rX", "a+x", "go-r,u+s", "+x", "g=u", "u+r-w"] {
-            assert!(matches!(parse_mode(ok), Some(Chmod::Symbolic(_))), "{ok}");
-        }
-        for bad in ["rwx9", "10000", "8", "", "u", "u+q", "x+r", "a+x,"] {
-            assert_eq!(parse_mode(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn sources() {

@@ -9,10 +9,12 @@
 //! until `emit/plan.rs` joins it with the text.
 
 mod base;
+mod chmod;
 mod command;
 mod copy;
 mod env;
 mod expose;
+mod from;
 mod health;
 mod history;
 mod metadata;
@@ -28,9 +30,7 @@ use std::rc::Rc;
 
 use indexmap::IndexMap;
 use rbc_grammar::suggest;
-use rbc_ir::{
-    Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target,
-};
+use rbc_ir::{Compiler, ContextInput, FileAction, Instance, NodeId, Op, Plan, Platform, SecretInput, Target};
 
 use crate::codes;
 use crate::diagnostic::Problem;
@@ -143,12 +143,7 @@ impl<'a> Run<'a> {
         let list = |map: BTreeMap<String, bool>| map.into_iter().map(|(id, required)| SecretInput { id, required });
         self.plan.inputs.secrets = list(self.secrets).collect();
         self.plan.inputs.ssh = list(self.ssh).collect();
-        Lowered {
-            plan: self.plan,
-            problems: self.problems,
-            requests: self.requests.into_iter().collect(),
-            epoch,
-        }
+        Lowered { plan: self.plan, problems: self.problems, requests: self.requests.into_iter().collect(), epoch }
     }
 
     /// Tells a problem, once: several platforms find the same ones.

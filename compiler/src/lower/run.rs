@@ -58,7 +58,7 @@ impl StageRun<'_, '_> {
         let name = self.step_name(&insn.display);
         let node = self.run.node(Op::Exec(Box::new(op)), inputs, name, insn.id);
         self.state.root = Some(node);
-        self.commit_step(created_by, node);
+        self.commit_step(&created_by, node);
     }
 
     /// Shell form and heredocs (BuildKit: `dispatchRun`).
@@ -87,7 +87,8 @@ impl StageRun<'_, '_> {
             mode: Chmod::Octal(0o755),
             owner: None,
         };
-        let script = self.run.file(vec![write], vec![scratch], format!("preparing inline script {}", doc.name), insn.id);
+        let script =
+            self.run.file(vec![write], vec![scratch], format!("preparing inline script {}", doc.name), insn.id);
         let input = input_of(inputs, script);
         let kind = ExecMountKind::Bind { input, source: "/".to_owned(), rw: false };
         mounts.push(ExecMount { target: PIPES.to_owned(), kind });

@@ -79,11 +79,8 @@ impl Run<'_> {
         insn: InsnId,
         place: Place,
     ) -> Option<(NodeId, ImageMeta)> {
-        let request = Request::Layout {
-            layout: layout.to_owned(),
-            reference: reference.to_owned(),
-            platform: platform.clone(),
-        };
+        let request =
+            Request::Layout { layout: layout.to_owned(), reference: reference.to_owned(), platform: platform.clone() };
         let shown = match reference {
             "" => format!("oci-layout://{layout}"),
             r if r.contains(':') => format!("oci-layout://{layout}@{r}"),

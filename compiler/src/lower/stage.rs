@@ -51,9 +51,8 @@ impl<'a> Run<'a> {
         let mut state = self.base(index, stage, info, place);
         let triggers = std::mem::take(&mut state.config.on_build);
         let triggers: Vec<Insn> = triggers.iter().filter_map(|text| self.trigger(stage, text)).collect();
-        let counts = |insn: &&Insn| {
-            matches!(insn.body, Body::Run(_) | Body::Copy { .. } | Body::Add { .. } | Body::Workdir(_))
-        };
+        let counts =
+            |insn: &&Insn| matches!(insn.body, Body::Run(_) | Body::Copy { .. } | Body::Add { .. } | Body::Workdir(_));
         let image = usize::from(matches!(info.base, Base::Image(_)));
         let steps = image + triggers.iter().chain(&stage.body).filter(counts).count();
         if image == 1 {

@@ -111,7 +111,9 @@ fn is_component(text: &str) -> bool {
     if !text.starts_with(alnum) || !text.ends_with(alnum) {
         return false;
     }
-    text.split(alnum).filter(|s| !s.is_empty()).all(|sep| matches!(sep, "." | "_" | "__") || sep.bytes().all(|b| b == b'-'))
+    text.split(alnum)
+        .filter(|s| !s.is_empty())
+        .all(|sep| matches!(sep, "." | "_" | "__") || sep.bytes().all(|b| b == b'-'))
 }
 
 fn is_tag(text: &str) -> bool {
