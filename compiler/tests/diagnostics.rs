@@ -68,7 +68,7 @@ fn samples() -> Vec<(&'static str, BuildOptions, &'static str)> {
         plain("E1051", "FROM scratch\nSTOPSIGNAL SIGNOPE\n"),
         plain("E1052", "FROM scratch\nHEALTHCHECK --interval=5parsecs --timeout=1us --retries=x CMD x\n"),
         plain("E1053", "FROM scratch\nVOLUME $x\n"),
-        plain("E1061", "FROM bad-trigger\n"),
+        plain("E1061", "FROM bad-trigger\nFROM from-trigger\nCOPY --from=0 / /\nRUN []\n"),
         ("E1070", with(|o| o.source_date_epoch = Some("yesterday".into())), "FROM scratch\n"),
     ]
 }
@@ -379,11 +379,23 @@ fn samples_as_users_see_them() {
 
         ----
         error[E1061]: the trigger `RUN a
-        RUN b` of the base cannot be read: an ONBUILD trigger should be a single instruction, not 2
+        RUN b` of the base cannot be used: an ONBUILD trigger should be a single instruction, not 2
           ┌─ Dockerfile:1:6
           │
         1 │ FROM bad-trigger
           │      ^^^^^^^^^^^
+
+        error[E1061]: the trigger `from alpine` of the base cannot be used: FROM isn't allowed as an ONBUILD trigger
+          ┌─ Dockerfile:2:6
+          │
+        2 │ FROM from-trigger
+          │      ^^^^^^^^^^^^
+
+        error[E1053]: RUN has an empty list of arguments
+          ┌─ Dockerfile:4:1
+          │
+        4 │ RUN []
+          │ ^^^^^^
 
         ----
         error[E1070]: SOURCE_DATE_EPOCH is `yesterday`

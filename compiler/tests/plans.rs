@@ -176,7 +176,10 @@ EOF
 hello $name
 RAW
 "#;
-    check(&options(), source, &expect![[r#"
+    check(
+        &options(),
+        source,
+        &expect![[r#"
         0 [] (1, 1) [a 1/1] FROM docker.io/library/alpine:latest@sha256:55fa887c102bee66e7335eac5c876479588f8e9189c2a0bbaea014eddb09cdd7
             {"op":"image","ref":"docker.io/library/alpine:latest","pin":"sha256:55fa887c102bee66e7335eac5c876479588f8e9189c2a0bbaea014eddb09cdd7","platform":"linux/amd64"}
         1 [] (3, 1) scratch
@@ -233,7 +236,8 @@ RAW
             Some(16) ADD --chmod=u=rwX http://h/x.tar /d/ # buildkit
             Some(18) ADD https://h/r.git#v1:sub /r # buildkit
             Some(19) COPY plain <<EOF <<RAW /h/ # buildkit
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -557,4 +561,32 @@ fn comments_do_not_change_digests() {
     let plain = "FROM alpine\nCOPY a /a\nRUN x \\\n  y\n";
     let commented = "# c\nFROM alpine\n\n# d\nCOPY a /a\nRUN x \\\n# e\n  y\n";
     assert_eq!(digests(plain), digests(commented));
+}
+
+proptest::proptest! {
+    /// Whatever the text, there is either a sound plan or something to tell,
+    /// and telling works.
+    #[test]
+    fn any_text_is_either_planned_or_explained(
+        lines in proptest::collection::vec(
+            (
+                "(FROM|ARG|RUN|COPY|ADD|ENV|LABEL|WORKDIR|EXPOSE|ONBUILD RUN|HEALTHCHECK CMD|USER|SHELL|VOLUME|CMD|#)",
+                "( --(from|mount|chown|platform|link|network)=?[a-z0-2$=,/.]{0,8}| AS a| \\[\"a\",\"b\"\\]| <<E| \\$\\{a:-b\\}| [a-z0-2$={}:/.\"'ü#%?-]{1,8}| \\\\\n){0,5}",
+            ),
+            0..12,
+        ),
+        first in "(FROM alpine AS a\n|FROM scratch\n|ARG a=1\nFROM \\$a\n|)",
+    ) {
+        let body: Vec<_> = lines.iter().map(|(keyword, rest)| format!("{keyword}{rest}")).collect();
+        let source = format!("{first}{}\nE\n", body.join("\n"));
+        let compiled = compile(&options(), &source, &Fake::default());
+        let shown = render(&compiled.diagnostics, &compiled.sources, false);
+        match &compiled.plan {
+            Some(plan) => {
+                let read = Plan::from_json(plan.to_canonical_json().as_bytes());
+                proptest::prop_assert_eq!(read.as_ref().ok(), Some(plan));
+            }
+            None => proptest::prop_assert!(shown.contains("error["), "nothing told about\n{}", source),
+        }
+    }
 }

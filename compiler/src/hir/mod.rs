@@ -121,11 +121,8 @@ pub(crate) enum Body {
     Expose(Vec<Word>),
     StopSignal(Word),
     Healthcheck(Option<Command>),
-    /// The trigger's text with its heredocs, and its keyword.
-    Onbuild {
-        text: String,
-        keyword: String,
-    },
+    /// The trigger's text with its heredocs.
+    Onbuild(String),
     Maintainer(Word),
     /// A syntax error was told already.
     Invalid,

@@ -66,7 +66,7 @@ fn triggers(stage: &Stage) -> Vec<Insn> {
         .body
         .iter()
         .filter_map(|insn| match &insn.body {
-            Body::Onbuild { text, .. } => parse_instruction(text, '\\').0.map(|t| hir::trigger(stage.from, &t)),
+            Body::Onbuild(text) => parse_instruction(text, '\\').0.map(|t| hir::trigger(stage.from, &t)),
             _ => None,
         })
         .collect()

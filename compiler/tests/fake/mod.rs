@@ -67,6 +67,7 @@ fn image(name: &str, platform: &Platform) -> Option<(Value, usize, Platform)> {
         ),
         "whiteout" | "mixed" => one(json!({"Env": [PATH], "Cmd": ["/bin/sh"]}), 3),
         "bad-trigger" => one(json!({"Env": [PATH], "OnBuild": ["RUN a\nRUN b"]}), 1),
+        "from-trigger" => one(json!({"Env": [PATH], "OnBuild": ["from alpine"]}), 1),
         "later" => one(json!({"Env": [PATH], "OnBuild": ["COPY --from=busybox /bin/sh /sh"]}), 1),
         "xattr" => one(json!({"Env": [PATH], "Cmd": ["/bin/sh"]}), 1),
         "multi" => {
