@@ -14,7 +14,7 @@
 //! # Architecture invariants
 //!
 //! * Pure: files and registries are reached through [`Inputs`] only.
-//! * No terminal: diagnostics are data, [`render`] makes text of them.
+//! * No terminal: diagnostics are data, [`render()`] makes text of them.
 //! * A plan comes out whole or not at all, and equal inputs give equal plans.
 
 mod codes;

@@ -4,7 +4,7 @@
 //! `$v ${v} ${v:-w} ${v-w} ${v:+w} ${v+w} ${v:?m} ${v?m} ${v#p} ${v##p} ${v%p}
 //! ${v%%p} ${v/p/r} ${v//p/r}`, quotes, and the escape character.
 //!
-//! Three forms of one walk: [`word`] gives one string, [`words`] also splits
+//! Three forms of one walk: [`word`] gives one string, [`words()`] also splits
 //! unquoted blanks, [`raw`] leaves quotes alone (heredoc bodies). Each tells
 //! which variables were used and which of them are not defined.
 //!

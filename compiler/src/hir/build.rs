@@ -117,9 +117,7 @@ impl Builder {
             Kind::Expose(ports) => Body::Expose(self.texts(ports)),
             Kind::StopSignal(t) => Body::StopSignal(self.text(t)),
             Kind::Healthcheck(c) => Body::Healthcheck(c.as_ref().map(|c| self.command(c))),
-            Kind::Onbuild(inner) => {
-                Body::Onbuild { text: original(insn, inner), keyword: inner.keyword.text.to_uppercase() }
-            }
+            Kind::Onbuild(inner) => Body::Onbuild(original(insn, inner)),
             Kind::Maintainer(t) => Body::Maintainer(self.text(t)),
             // A FROM among a stage's instructions can only come from a trigger.
             Kind::From { .. } | Kind::Invalid => Body::Invalid,

@@ -116,7 +116,7 @@ fn state_of(node: NodeId, platform: Platform, document: ImageDocument) -> StageS
     state.author = author;
     state.base_created = created;
     // A history that does not fit the layers would put later steps' texts to
-    // wrong layers; BuildKit drops it, too (`exporter/containerimage`).
+    // wrong layers, so it is replaced by one bare entry per layer.
     let layers = history.iter().filter(|h| !h.empty_layer).count();
     if layers == rootfs.diff_ids.len() {
         state.history = history.into_iter().map(|entry| InstanceHistory { entry, node: None }).collect();

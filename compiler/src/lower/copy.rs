@@ -11,7 +11,6 @@ use crate::flags::Flags;
 use crate::go;
 use crate::hir::{Insn, Place, Source, Word};
 use crate::names::{GitSource, file_name, is_http};
-use crate::stages::FromRef;
 
 /// What all sources of one instruction have in common.
 struct Transfer<'f> {
@@ -36,7 +35,7 @@ impl StageRun<'_, '_> {
         let mut complete = true;
         let from = flags.word("from");
         let from = match from {
-            Some(word) => match self.from_node(insn, &word.text, insn.place(word.slot), true) {
+            Some(word) => match self.node_named(insn, &word.text, insn.place(word.slot), true) {
                 Some(node) => Some(node),
                 None => return,
             },
@@ -64,7 +63,7 @@ impl StageRun<'_, '_> {
         let name = self.step_name(&insn.display);
         let node = self.run.file(actions, inputs, name, insn.id);
         self.state.root = Some(node);
-        self.commit_step(text, node);
+        self.commit_step(&text, node);
     }
 
     fn transfer<'f>(&mut self, insn: &Insn, flags: &'f Flags, dest: &Word, add: bool) -> Option<Transfer<'f>> {
@@ -90,6 +89,7 @@ impl StageRun<'_, '_> {
         Some(Transfer { add, flags, written, dest, owner, mode, exclude })
     }
 
+<<<<<<< .merge_file_8F51z6
     fn chmod(&mut self, text: &str, place: Place) -> Option<Chmod> {
         if let Some(mode) = parse_mode(text) {
             return Some(mode);
@@ -164,6 +164,8 @@ impl StageRun<'_, '_> {
         self.run.registry_image(&reference, &platform, insn.id, place).map(|(node, _)| node)
     }
 
+=======
+>>>>>>> .merge_file_Zdi20O
     /// Adds a path or URL; returns how history shows it.
     fn path(
         &mut self,
@@ -354,6 +356,7 @@ fn literal(name: &str) -> String {
     out
 }
 
+<<<<<<< .merge_file_8F51z6
 /// An octal mode up to 07777, or a symbolic one (`u=rwX,go-w`).
 fn parse_mode(text: &str) -> Option<Chmod> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
@@ -372,21 +375,11 @@ fn is_symbolic(clause: &str) -> bool {
         && parts.all(|perms| perms.chars().all(|c| "rwxXst".contains(c)) || (perms.len() == 1 && "ugo".contains(perms)))
 }
 
+=======
+>>>>>>> .merge_file_Zdi20O
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn modes() {
-        assert_eq!(parse_mode("0755"), Some(Chmod::Octal(0o755)));
-        assert_eq!(parse_mode("4711"), Some(Chmod::Octal(0o4711)));
-        for ok in ["u=rwX,go=rX", "a+x", "go-r,u+s", "+x", "g=u", "u+r-w"] {
-            assert!(matches!(parse_mode(ok), Some(Chmod::Symbolic(_))), "{ok}");
-        }
-        for bad in ["rwx9", "10000", "8", "", "u", "u+q", "x+r", "a+x,"] {
-            assert_eq!(parse_mode(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn sources() {

@@ -18,7 +18,7 @@ impl StageRun<'_, '_> {
     }
 
     /// A RUN, COPY or ADD (BuildKit: `commitToHistory` with a state).
-    pub(super) fn commit_step(&mut self, created_by: String, node: NodeId) {
+    pub(super) fn commit_step(&mut self, created_by: &str, node: NodeId) {
         self.push(format!("{created_by} # buildkit"), Some(node));
     }
 

@@ -9,10 +9,12 @@
 //! until `emit/plan.rs` joins it with the text.
 
 mod base;
+mod chmod;
 mod command;
 mod copy;
 mod env;
 mod expose;
+mod from;
 mod health;
 mod history;
 mod metadata;

@@ -82,7 +82,7 @@ impl StageRun<'_, '_> {
     /// The node that `from=` names; without it, the build context.
     fn mount_source(&mut self, insn: &Insn, word: &Word, from: Option<&str>) -> Option<NodeId> {
         match from.filter(|f| !f.is_empty()) {
-            Some(from) => self.from_node(insn, from, insn.place(word.slot), false),
+            Some(from) => self.node_named(insn, from, insn.place(word.slot), false),
             None => self.run.main_node(insn.id, insn.place(word.slot)),
         }
     }

@@ -3,6 +3,8 @@
 use rbc_ir::{Chmod, ExecMount, ExecMountKind, ExecNetwork, ExecOp, ExecSecurity, FileAction, NodeId, Op};
 
 use super::stage::StageRun;
+use crate::codes;
+use crate::diagnostic::Problem;
 use crate::expand;
 use crate::flags::Flags;
 use crate::hir::{Command, Insn};
@@ -23,6 +25,10 @@ impl StageRun<'_, '_> {
             Command::Json(words) => words.clone(),
             Command::Shell(text) => self.shell_args(insn, &text.text, &mut inputs, &mut mounts),
         };
+        if args.is_empty() {
+            let problem = Problem::new(codes::EMPTY_ARGUMENT, "RUN has an empty list of arguments").at(insn.whole());
+            return self.run.tell(problem);
+        }
         let ssh = self.mounts(insn, flags, &mut inputs, &mut mounts);
         let mut env: Vec<String> = self.state.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
         if let Some(socket) = ssh.filter(|_| !self.state.env.contains_key("SSH_AUTH_SOCK")) {
@@ -58,7 +64,7 @@ impl StageRun<'_, '_> {
         let name = self.step_name(&insn.display);
         let node = self.run.node(Op::Exec(Box::new(op)), inputs, name, insn.id);
         self.state.root = Some(node);
-        self.commit_step(created_by, node);
+        self.commit_step(&created_by, node);
     }
 
     /// Shell form and heredocs (BuildKit: `dispatchRun`).

@@ -79,8 +79,16 @@ impl<'a> Run<'a> {
 
     fn trigger(&mut self, stage: &Stage, text: &str) -> Option<Insn> {
         let (insn, errors) = parse_instruction(text, '\\');
-        if let Some(error) = errors.first() {
-            let message = format!("the trigger `{text}` of the base cannot be read: {}", error.message);
+        let keyword = insn.as_ref().map(|insn| insn.keyword.text.to_uppercase());
+        let why = match (errors.first(), keyword.as_deref()) {
+            (Some(error), _) => Some(error.message.clone()),
+            (None, Some(keyword @ ("FROM" | "MAINTAINER" | "ONBUILD"))) => {
+                Some(format!("{keyword} isn't allowed as an ONBUILD trigger"))
+            }
+            _ => None,
+        };
+        if let Some(why) = why {
+            let message = format!("the trigger `{text}` of the base cannot be used: {why}");
             let place = Place::slot(stage.from, stage.image.slot);
             self.tell(Problem::new(codes::TRIGGER_SYNTAX, message).at(place));
             return None;
@@ -120,7 +128,7 @@ impl StageRun<'_, '_> {
             Body::Expose(ports) => self.expose(insn, ports),
             Body::StopSignal(signal) => self.stop_signal(insn, signal),
             Body::Healthcheck(command) => self.healthcheck(insn, &flags, command.as_ref()),
-            Body::Onbuild { text, .. } => self.onbuild(text),
+            Body::Onbuild(text) => self.onbuild(text),
             Body::Maintainer(author) => self.maintainer(author),
             // The parser has told.
             Body::Invalid | Body::Unknown => {}

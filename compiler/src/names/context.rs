@@ -68,7 +68,18 @@ fn layout(text: &str) -> ContextSource {
 
 /// Named contexts, by what they replace.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(crate) struct NamedContexts(Vec<(String, Option<String>, String, Result<ContextSource, String>)>);
+pub(crate) struct NamedContexts(Vec<Named>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    /// What it replaces, in the normal form.
+    key: String,
+    /// The only platform it is for.
+    platform: Option<String>,
+    /// As given.
+    name: String,
+    source: Result<ContextSource, String>,
+}
 
 impl NamedContexts {
     pub(crate) fn new(contexts: &IndexMap<String, String>) -> Self {
@@ -77,7 +88,7 @@ impl NamedContexts {
                 Some((base, platform)) => (base, Some(platform.to_owned())),
                 None => (name.as_str(), None),
             };
-            (key(base), platform, name.clone(), ContextSource::parse(value))
+            Named { key: key(base), platform, name: name.clone(), source: ContextSource::parse(value) }
         });
         Self(list.collect())
     }
@@ -91,10 +102,8 @@ impl NamedContexts {
         }
         let key = key(name);
         let text = platform.to_string();
-        let matches = |want: Option<&str>| {
-            self.0.iter().find(|(k, p, ..)| *k == key && p.as_deref() == want).map(|(_, _, n, s)| (n.as_str(), s))
-        };
-        matches(Some(&text)).or_else(|| matches(None))
+        let of = |want: Option<&str>| self.0.iter().find(|c| c.key == key && c.platform.as_deref() == want);
+        of(Some(&text)).or_else(|| of(None)).map(|c| (c.name.as_str(), &c.source))
     }
 }
 

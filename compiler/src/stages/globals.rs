@@ -37,6 +37,7 @@ impl Outline {
                 value.clone_from(given);
             }
         }
+        self.declared.extend(globals.keys().cloned());
         self.globals = globals;
         for insn in &program.head {
             let Body::Arg(pairs) = &insn.body else { continue };
@@ -45,6 +46,7 @@ impl Outline {
                     Ok(name) => name.text,
                     Err(_) => pair.key.text.clone(),
                 };
+                self.declared.push(name.clone());
                 if let Some(given) = args.get(&name) {
                     self.globals.insert(name, given.clone());
                 } else if let Some(default) = &pair.value {

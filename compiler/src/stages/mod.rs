@@ -53,6 +53,8 @@ pub(crate) struct Outline {
     pub(crate) platform: Platform,
     /// Automatic and global ARGs with a value.
     pub(crate) globals: IndexMap<String, String>,
+    /// Names of global ARGs, also of those without a value.
+    pub(crate) declared: Vec<String>,
     pub(crate) stages: Vec<StageInfo>,
     /// The stage to build.
     pub(crate) target: Option<usize>,
@@ -79,6 +81,7 @@ impl Outline {
         let mut outline = Self {
             platform: platform.clone(),
             globals: IndexMap::new(),
+            declared: Vec::new(),
             stages: Vec::with_capacity(program.stages.len()),
             target: None,
             reachable: Vec::new(),
@@ -179,8 +182,8 @@ impl Outline {
                 .at(place)
                 .note("FROM sees only ARGs that stand before the first FROM");
             if let Some(name) = expanded.missing.iter().next() {
-                let names: Vec<_> = self.globals.keys().map(String::as_str).collect();
-                problem = problem.help(match suggest(name, &names) {
+                let others: Vec<_> = self.declared.iter().filter(|d| *d != name).collect();
+                problem = problem.help(match suggest(name, &others) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("give it a value: `ARG {name}=…` before the first FROM, or `--build-arg {name}=…`"),
                 });

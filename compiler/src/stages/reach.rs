@@ -33,16 +33,16 @@ impl Outline {
         if let Some(Base::Stage(base)) = info.map(|s| &s.base) {
             needs.push(*base);
             for trigger in program.stages.get(*base).map(triggers).unwrap_or_default() {
-                self.from_refs(&trigger, index, &mut needs);
+                self.referred(&trigger, index, &mut needs);
             }
         }
         for insn in &stage.body {
-            self.from_refs(insn, index, &mut needs);
+            self.referred(insn, index, &mut needs);
         }
         needs
     }
 
-    fn from_refs(&self, insn: &Insn, index: usize, needs: &mut Vec<usize>) {
+    fn referred(&self, insn: &Insn, index: usize, needs: &mut Vec<usize>) {
         let value = |flag: &Flag| flag.value.as_ref().map(|v| v.text.clone());
         for flag in &insn.flags {
             let name = match (&insn.body, flag.name.as_str()) {
@@ -66,7 +66,7 @@ fn triggers(stage: &Stage) -> Vec<Insn> {
         .body
         .iter()
         .filter_map(|insn| match &insn.body {
-            Body::Onbuild { text, .. } => parse_instruction(text, '\\').0.map(|t| hir::trigger(stage.from, &t)),
+            Body::Onbuild(text) => parse_instruction(text, '\\').0.map(|t| hir::trigger(stage.from, &t)),
             _ => None,
         })
         .collect()

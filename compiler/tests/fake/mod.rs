@@ -19,7 +19,7 @@ pub(crate) struct Fake {
     pub(crate) log: Mutex<Vec<String>>,
 }
 
-fn document(config: Value, layers: usize, platform: &Platform) -> ImageDocument {
+fn document(config: &Value, layers: usize, platform: &Platform) -> ImageDocument {
     let diff_ids: Vec<_> = (0..layers).map(|i| Digest::of(&[u8::try_from(i).unwrap()]).to_string()).collect();
     let history: Vec<_> = (0..layers).map(|i| json!({"created_by": format!("layer {i}")})).collect();
     serde_json::from_value(json!({
@@ -66,6 +66,9 @@ fn image(name: &str, platform: &Platform) -> Option<(Value, usize, Platform)> {
             1,
         ),
         "whiteout" | "mixed" => one(json!({"Env": [PATH], "Cmd": ["/bin/sh"]}), 3),
+        "bad-trigger" => one(json!({"Env": [PATH], "OnBuild": ["RUN a\nRUN b"]}), 1),
+        "from-trigger" => one(json!({"Env": [PATH], "OnBuild": ["from alpine"]}), 1),
+        "later" => one(json!({"Env": [PATH], "OnBuild": ["COPY --from=busybox /bin/sh /sh"]}), 1),
         "xattr" => one(json!({"Env": [PATH], "Cmd": ["/bin/sh"]}), 1),
         "multi" => {
             let config = |arch| json!({"Env": [PATH, format!("ARCH_ENV={arch}")]});
@@ -96,10 +99,11 @@ impl Inputs for Fake {
             Some((config, layers, platform)) => Ok(ImageMeta {
                 reference: reference.to_owned(),
                 pin: Digest::of(format!("{name} {platform}").as_bytes()),
-                document: document(config, layers, &platform),
+                document: document(&config, layers, &platform),
                 platform,
             }),
             None if name == "multi" => fail(InputErrorKind::Platform, "it has linux/amd64, linux/arm64, linux/arm/v7"),
+            None if reference.contains("denied") => fail(InputErrorKind::Denied, "access denied"),
             None if reference.contains(".invalid/") => fail(InputErrorKind::Unreachable, "no such host"),
             None => fail(InputErrorKind::NotFound, "not found"),
         }
@@ -112,7 +116,7 @@ impl Inputs for Fake {
             reference: format!("{layout}:{reference}"),
             pin: Digest::of(layout.as_bytes()),
             platform: platform.clone(),
-            document: document(config, 3, platform),
+            document: document(&config, 3, platform),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Archives: tar streams to trees and trees to tar streams.
 //!
 //! Nothing here ever extracts to a path. A member of an archive becomes an
-//! entry of a tree in memory ([`ingest`]), so a name can neither leave the
+//! entry of a tree in memory ([`ingest()`]), so a name can neither leave the
 //! root nor follow a link that the archive itself has planted.
 
 mod build;

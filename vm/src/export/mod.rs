@@ -10,7 +10,7 @@
 //!
 //! Base layers keep their bytes and digests unless `force-compression` says
 //! otherwise. Pushing to a registry is not done here; it takes the blobs that
-//! [`assemble`] lists.
+//! [`assemble()`] lists.
 
 pub mod assemble;
 mod container;
