@@ -73,11 +73,7 @@ CMD ["/app/myapp"]
     check(
         &options(),
         source,
-<<<<<<< .merge_file_G2yE5c
-        expect![[r#"
-=======
         &expect![[r#"
->>>>>>> .merge_file_aCDPsn
         0 [] (1, 1) [builder 1/4] FROM docker.io/library/golang:1.21-alpine@sha256:c8cd245d5d7e63116111ca1cda143db780c0547c75f9331976598bea5c834ac3
             {"op":"image","ref":"docker.io/library/golang:1.21-alpine","pin":"sha256:c8cd245d5d7e63116111ca1cda143db780c0547c75f9331976598bea5c834ac3","platform":"linux/amd64"}
         1 [0] (2, 1) [builder 2/4] WORKDIR /app
@@ -103,8 +99,6 @@ CMD ["/app/myapp"]
             None CMD ["/app/myapp"]
     "#]],
     );
-<<<<<<< .merge_file_G2yE5c
-=======
 }
 
 #[test]
@@ -595,5 +589,4 @@ proptest::proptest! {
             None => proptest::prop_assert!(shown.contains("error["), "nothing told about\n{}", source),
         }
     }
->>>>>>> .merge_file_aCDPsn
 }

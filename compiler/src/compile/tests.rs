@@ -1,6 +1,3 @@
-<<<<<<< .merge_file_xl1Ewf
-
-=======
 //! Tests of what is computed again.
 
 use std::sync::{Arc, Mutex};
@@ -117,4 +114,3 @@ fn a_change_of_options_needs_no_parse() {
     assert!(plan.targets[0].instances[0].config.labels.is_empty());
     assert_eq!(ran(), ["outlines", "lowered", "plan"]);
 }
->>>>>>> .merge_file_Iy8sPp

@@ -121,16 +121,8 @@ pub(crate) enum Body {
     Expose(Vec<Word>),
     StopSignal(Word),
     Healthcheck(Option<Command>),
-<<<<<<< .merge_file_tZoB9G
-    /// The trigger's text with its heredocs, and its keyword.
-    Onbuild {
-        text: String,
-        keyword: String,
-    },
-=======
     /// The trigger's text with its heredocs.
     Onbuild(String),
->>>>>>> .merge_file_on9ojs
     Maintainer(Word),
     /// A syntax error was told already.
     Invalid,

@@ -89,83 +89,6 @@ impl StageRun<'_, '_> {
         Some(Transfer { add, flags, written, dest, owner, mode, exclude })
     }
 
-<<<<<<< .merge_file_8F51z6
-    fn chmod(&mut self, text: &str, place: Place) -> Option<Chmod> {
-        if let Some(mode) = parse_mode(text) {
-            return Some(mode);
-        }
-        let message = format!("invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777");
-        let help = "write an octal number such as 0755, or a symbolic mode such as u=rwX,go=rX";
-        self.run.tell(Problem::new(codes::MODE, message).at(place).help(help));
-        None
-    }
-
-    /// The node that a `--from` names.
-    pub(super) fn from_node(&mut self, insn: &Insn, from: &str, place: Place, copy: bool) -> Option<NodeId> {
-        let escape = self.escape();
-        let variables = expand::word(from, escape, &|_: &str| None).map_or(true, |e| !e.missing.is_empty());
-        if variables && from.contains('$') {
-            let message = format!("variable expansion is not supported for --from: `{from}`");
-            let help = "define a stage with `FROM … AS name`, using an ARG of the global scope, and name that";
-            self.run.tell(Problem::new(codes::NO_VARIABLE_HERE, message).at(place).help(help));
-            return None;
-        }
-        match self.run.outline.resolve_from(from, self.index, copy) {
-            FromRef::Stage(index) => {
-                let state = self.run.stage(index)?;
-                Some(state.root.unwrap_or_else(|| self.run.scratch(insn.id)))
-            }
-            FromRef::Later(index) => {
-                let current = match self.info.label.as_str() {
-                    "" => self.info.name.clone().unwrap_or_else(|| format!("stage-{}", self.index)),
-                    label => label.to_owned(),
-                };
-                let message = format!(
-                    "cannot copy from stage \"{from}\", it needs to be defined before current stage \"{current}\""
-                );
-                let mut problem = Problem::new(codes::LATER_STAGE, message).at(place).label("used here");
-                let later = self.run.program.stages.get(index);
-                if let Some(stage) = later.filter(|_| index != self.index) {
-                    problem = problem
-                        .also(Place::insn(stage.from), "defined here")
-                        .help("move the stage up, before the one that uses it");
-                }
-                self.run.tell(problem);
-                None
-            }
-            FromRef::BadIndex => {
-                let count = self.index;
-                let message = format!("invalid stage index {from}: there are {count} stages before this one");
-                self.run.tell(Problem::new(codes::STAGE_INDEX, message).at(place));
-                None
-            }
-            FromRef::Other => {
-                let told = self.run.problems.len();
-                let node = self.outside_node(insn, from, place);
-                if node.is_none() {
-                    self.run.suggest_stage(from, self.index, told);
-                }
-                node
-            }
-        }
-    }
-
-    /// A `--from` that is no stage: a named context or an image, of the
-    /// target's platform whatever the stage's is.
-    fn outside_node(&mut self, insn: &Insn, from: &str, place: Place) -> Option<NodeId> {
-        let platform = self.run.outline.platform.clone();
-        if from == "scratch" {
-            return Some(self.run.scratch(insn.id));
-        }
-        if let Some((context, source)) = self.run.find_context(from, &platform, place) {
-            return self.run.context_node(&context, &source, insn.id, place);
-        }
-        let reference = self.run.canonical(from, place)?;
-        self.run.registry_image(&reference, &platform, insn.id, place).map(|(node, _)| node)
-    }
-
-=======
->>>>>>> .merge_file_Zdi20O
     /// Adds a path or URL; returns how history shows it.
     fn path(
         &mut self,
@@ -356,27 +279,6 @@ fn literal(name: &str) -> String {
     out
 }
 
-<<<<<<< .merge_file_8F51z6
-/// An octal mode up to 07777, or a symbolic one (`u=rwX,go-w`).
-fn parse_mode(text: &str) -> Option<Chmod> {
-    if text.starts_with(|c: char| c.is_ascii_digit()) {
-        let digits = text.strip_prefix("0o").unwrap_or(text);
-        return u32::from_str_radix(digits, 8).ok().filter(|&m| m <= 0o7777).map(Chmod::Octal);
-    }
-    text.split(',').all(is_symbolic).then(|| Chmod::Symbolic(text.to_owned()))
-}
-
-fn is_symbolic(clause: &str) -> bool {
-    let rest = clause.trim_start_matches(['u', 'g', 'o', 'a']);
-    let mut parts = rest.split(['+', '-', '=']);
-    // Before the first operator nothing may be left.
-    parts.next() == Some("")
-        && rest.contains(['+', '-', '='])
-        && parts.all(|perms| perms.chars().all(|c| "rwxXst".contains(c)) || (perms.len() == 1 && "ugo".contains(perms)))
-}
-
-=======
->>>>>>> .merge_file_Zdi20O
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,3 @@
-<<<<<<< .merge_file_UULqBK
-
-=======
 //! Tests of stage resolution.
 
 use rbc_grammar::dockerfile::parse;
@@ -88,4 +85,3 @@ fn globals() {
     assert_eq!(get("TARGETARCH"), Some("mine"));
     assert_eq!(get("TARGETSTAGE"), Some("default"));
 }
->>>>>>> .merge_file_x8XDl0
