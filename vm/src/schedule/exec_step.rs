@@ -141,7 +141,7 @@ pub(super) fn run(
 
 /// Makes a layer of an upper directory.
 fn take_in(store: &Store, base: &Snapshot, upper: &Path) -> Result<Snapshot, BuildErrorKind> {
-    let captured = store.capture(upper)?;
+    let captured = store.capture(upper, &base.root)?;
     let root = apply(store, &base.root, &captured.diff)?;
     let changes = diff(store, &base.root, &root)?;
     // The upper directory serves as the checkout of the layer only if it says
