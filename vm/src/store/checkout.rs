@@ -312,8 +312,7 @@ impl Job<'_> {
         made.on("create", self.at(name))?;
         if self.store.keeps_owners() {
             let (uid, gid) = (Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)));
-            mapped(rustix::fs::chownat(fd, &**name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))
-                .on("chown", self.at(name))?;
+            mapped(rustix::fs::chownat(fd, &**name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)).on("chown", self.at(name))?;
         }
         if !matches!(entry.node, Node::Symlink(_)) {
             // The umask was in the way, and chown cleared setuid.

@@ -278,10 +278,10 @@ fn a_store_of_another_version_is_left_alone() {
 fn with_a_single_id_what_a_process_changed_keeps_the_owner_of_the_tree_below() {
     let f = single_id_fixture();
     let foreign = |mode| Meta { uid: 999, gid: 998, ..meta(mode, 1) };
-    let mut inner = f.dir(vec![("changed", f.file("old", foreign(0o640), 0)), ("link", Entry {
-        meta: foreign(0o777),
-        node: Node::Symlink(b"changed".as_slice().into()),
-    })]);
+    let mut inner = f.dir(vec![
+        ("changed", f.file("old", foreign(0o640), 0)),
+        ("link", Entry { meta: foreign(0o777), node: Node::Symlink(b"changed".as_slice().into()) }),
+    ]);
     inner.meta = foreign(0o750);
     let mut lower = f.root(vec![("data", inner)]);
     lower.meta = foreign(0o755);
