@@ -27,6 +27,9 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
     let ssh = given::agents(&args.ssh)?;
 
     let session = Session::open()?;
+    if let Some(note) = session.note.as_ref().filter(|_| mode(&args) != ProgressMode::Quiet) {
+        let _ = writeln!(io::stderr(), "warning: {note}");
+    }
     let interrupt = session.interrupt.clone();
     let begun = Instant::now();
     let built = || -> Result<(Made, Counts), Failure> {

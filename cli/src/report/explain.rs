@@ -188,13 +188,11 @@ pub(crate) fn store_help(error: &StoreError) -> Option<String> {
             Some(format!("remove it (`rm -rf {}`), or set RBC_HOME to another directory", path.display()))
         }
         StoreError::Busy { .. } => Some("wait until it has ended".to_owned()),
-        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            Some(
-                "it may belong to another user (`sudo rbc` keeps a cache of its own): \
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Some(
+            "it may belong to another user (`sudo rbc` keeps a cache of its own): \
                  set RBC_HOME to a directory of your own"
-                    .to_owned(),
-            )
-        }
+                .to_owned(),
+        ),
         _ => None,
     }
 }
