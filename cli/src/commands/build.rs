@@ -27,9 +27,6 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
     let ssh = given::agents(&args.ssh)?;
 
     let session = Session::open()?;
-    if let Some(note) = session.note.as_ref().filter(|_| mode(&args) != ProgressMode::Quiet) {
-        let _ = writeln!(io::stderr(), "warning: {note}");
-    }
     let interrupt = session.interrupt.clone();
     let begun = Instant::now();
     let built = || -> Result<(Made, Counts), Failure> {
@@ -39,6 +36,9 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
             output.files.epoch = output.files.epoch.or(program.source_date_epoch);
         }
         let progress = Progress::start(mode(&args), &program.plan);
+        if let Some(note) = &session.note {
+            progress.event(Event::Warning { node: None, message: note.clone() });
+        }
         let request = BuildRequest {
             plan: &program.plan,
             target: 0,
