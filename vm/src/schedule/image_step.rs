@@ -147,20 +147,14 @@ fn ingest(build: &Build<'_>, reference: &str, layer: &BaseLayer, lower: &Root) -
     let path = store.blob_path(&layer.digest);
     let file = File::open(&path).on("open", &path)?;
     let options = Options { whiteouts: true, lower: Some(lower), ..Options::default() };
-    let ingested =
-        archive::ingest(file, store, store, &options).map_err(|e| no_space(e, &path).unwrap_or_else(broken))?;
+    let ingested = archive::ingest(file, store, store, &options).map_err(|e| match &e {
+        archive::IngestError::Store { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            StoreError::NoSpace { path: path.clone() }.into()
+        }
+        e => broken(e.to_string()),
+    })?;
     if ingested.diff_id != layer.diff_id {
         return Err(broken(format!("its content has digest {}, the image says {}", ingested.diff_id, layer.diff_id)));
     }
     Ok(ingested.root)
-}
-
-/// Tells a full disk from a broken archive.
-fn no_space(e: archive::IngestError, path: &std::path::Path) -> Result<BuildErrorKind, String> {
-    match &e {
-        archive::IngestError::Store { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-            Ok(StoreError::NoSpace { path: path.to_owned() }.into())
-        }
-        e => Err(e.to_string()),
-    }
 }

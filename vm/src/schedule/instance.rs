@@ -3,7 +3,7 @@
 use rbc_ir::{ImageDocument, Target};
 
 use super::walk::Results;
-use super::{Build, BuildError, BuildErrorKind, Built, BuiltInstance};
+use super::{Build, BuildError, BuildErrorKind, Built, BuiltInstance, at};
 
 /// Describes the images of a target. Times are those at which results were
 /// made first, so that an unchanged rebuild yields the same image.
@@ -11,7 +11,7 @@ pub(super) fn describe(build: &Build<'_>, target: &Target, results: &Results) ->
     let epoch = build.request.source_date_epoch;
     let mut instances = Vec::with_capacity(target.instances.len());
     for instance in &target.instances {
-        let missing = || BuildError { node: Some(instance.root), kind: BuildErrorKind::Cancelled };
+        let missing = || at(instance.root)(BuildErrorKind::Cancelled);
         let action = results.get(instance.root).ok_or_else(missing)?;
         let snapshot = action.snapshot.clone();
         let mut created = instance.base_created.clone();

@@ -50,9 +50,9 @@ impl Vm {
     /// The first failure; it names the node.
     pub fn build(&self, request: &BuildRequest<'_>) -> Result<Built, BuildError> {
         let build = Build { vm: self, request };
-        let target = request.plan.targets.get(request.target).ok_or_else(|| BuildError {
-            node: None,
-            kind: BuildErrorKind::Unsupported(format!("the plan has no target {}", request.target)),
+        let target = request.plan.targets.get(request.target).ok_or_else(|| {
+            let kind = BuildErrorKind::Unsupported(format!("the plan has no target {}", request.target));
+            BuildError { node: None, kind: Box::new(kind) }
         })?;
         let roots: Vec<_> = target.instances.iter().map(|i| i.root).collect();
         let reachable = demand::reachable(request.plan, &roots);
@@ -69,5 +69,5 @@ impl Vm {
 
 /// Makes an error of a node.
 pub(crate) fn at(node: rbc_ir::NodeId) -> impl Fn(BuildErrorKind) -> BuildError {
-    move |kind| BuildError { node: Some(node), kind }
+    move |kind| BuildError { node: Some(node), kind: Box::new(kind) }
 }

@@ -59,8 +59,8 @@ pub struct BuiltInstance {
 pub struct BuildError {
     /// The node at fault.
     pub node: Option<NodeId>,
-    /// Why.
-    pub kind: BuildErrorKind,
+    /// Why. Boxed: it is large, and results are passed through many hands.
+    pub kind: Box<BuildErrorKind>,
 }
 
 /// Why a build failed.

@@ -74,7 +74,7 @@ impl<'a> Stubs<'a> {
                 dirs.entry(path.to_vec()).or_insert_with(|| entry.map_or_else(stub_meta, |e| e.meta));
             }
         }
-        for (names, _) in &dirs {
+        for names in dirs.keys() {
             let path = join(place, names);
             fs::create_dir(&path).on("create", &path)?;
         }

@@ -111,7 +111,7 @@ pub(super) fn run(
         return Err(failure);
     }
     if build.request.cancel.is_cancelled() || roots.iter().any(|&r| results.get(r).is_none()) {
-        return Err(BuildError { node: None, kind: BuildErrorKind::Cancelled });
+        return Err(BuildError { node: None, kind: Box::new(BuildErrorKind::Cancelled) });
     }
     Ok(results)
 }

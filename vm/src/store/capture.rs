@@ -153,10 +153,10 @@ impl Walk<'_> {
     fn file(&self, fd: OwnedFd, stat: &Stat) -> Result<Entry, StoreError> {
         let (meta, _) = self.meta(fd.as_fd(), stat)?;
         let group = self.groups.get(&stat.st_ino).copied().unwrap_or_default();
-        if group != 0 {
-            if let Some(known) = self.hashed.lock().get(&group) {
-                return Ok(Entry { meta, node: Node::File(*known) });
-            }
+        if group != 0
+            && let Some(known) = self.hashed.lock().get(&group)
+        {
+            return Ok(Entry { meta, node: Node::File(*known) });
         }
         let (mut file_ref, inode) = self.store.adopt(&File::from(fd), &meta)?;
         file_ref.link = if file_ref.blob == empty_blob() { 0 } else { group };
