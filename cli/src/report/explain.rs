@@ -130,7 +130,8 @@ fn exit_help(status: &ExitStatus, tail: &[u8]) -> Option<String> {
         ExitStatus::Code(127) if said(b"/bin/sh") => {
             Some("the image may have no shell; the JSON form (`RUN [\"prog\", \"arg\"]`) needs none".to_owned())
         }
-        ExitStatus::Signal(9) => Some("the machine may have run out of memory".to_owned()),
+        // A shell reports a signal of its child as 128 and the number.
+        ExitStatus::Signal(9) | ExitStatus::Code(137) => Some("the machine may have run out of memory".to_owned()),
         _ if said(b"no space left on device") => {
             Some("free some space: `rbc cache prune`, or set RBC_HOME to a larger disk".to_owned())
         }
