@@ -13,7 +13,7 @@ use rbc_ir::{Digest, ExecMountKind, FileAction, NodeDigest, NodeId, Op};
 
 use super::sources::Sources;
 use super::{Build, BuildError, BuildErrorKind, at};
-use crate::fs::{Follow, Forest, Root, SourceKind, locate, selection};
+use crate::fs::{Follow, Root, SourceKind, locate, selection};
 use crate::store::{RecordKey, Snapshot, Store, Why};
 
 /// Definition keys.
@@ -148,6 +148,3 @@ fn content_at(store: &Store, root: &Root, path: &str) -> Result<Vec<u8>, BuildEr
 pub(super) fn of_snapshot(snapshot: &Snapshot) -> Input<'_> {
     Input { root: &snapshot.root, kind: SourceKind::Tree }
 }
-
-/// Makes sure that a forest is what the key functions take a store for.
-const _: fn(&Store) -> &dyn Forest = |store| store;

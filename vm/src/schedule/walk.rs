@@ -54,7 +54,7 @@ pub(super) fn run(
     }
     for node in plan.nodes.iter().filter(|n| is_source(&n.op)) {
         if let Some((root, _)) = sources.get(node.id) {
-            results.set(node.id, Arc::new(source_action(build, root)));
+            results.set(node.id, Arc::new(source_action(root)));
         }
     }
     let mut open: Vec<&Node> = plan
@@ -122,10 +122,10 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }
 
-/// A source used as a root file system is one layer.
-fn source_action(build: &Build<'_>, root: &Root) -> Action {
+/// A source used as a root file system is one layer. It has no time of its
+/// own: an unchanged context must yield the same image again.
+fn source_action(root: &Root) -> Action {
     let created = 0;
-    let _ = build;
     let layer = Layer::Made(MadeLayer { diff: root.clone(), created });
     Action { snapshot: Snapshot { root: root.clone(), layers: vec![layer] }, created, why: Default::default() }
 }
