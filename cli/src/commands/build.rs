@@ -35,11 +35,12 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
             output.image.epoch = output.image.epoch.or(program.source_date_epoch);
             output.files.epoch = output.files.epoch.or(program.source_date_epoch);
         }
+        let contexts = contexts(&program.plan, &args);
         let progress = Progress::start(mode(&args), &program.plan);
         let request = BuildRequest {
             plan: &program.plan,
             target: 0,
-            contexts: contexts(&program.plan, &args),
+            contexts: contexts.clone(),
             secrets,
             ssh,
             jobs: args.jobs,
@@ -50,7 +51,7 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
         let outcome = session
             .vm
             .build(&request)
-            .map_err(|e| report::build_failure(&e, &program.plan, &program.sources))
+            .map_err(|e| report::build_failure(&e, &program.plan, &program.sources, &contexts))
             .and_then(|built| export(&session, &built, &outputs, &args, &progress));
         let counts = progress.finish();
         Ok((outcome?, counts))

@@ -153,7 +153,8 @@ fn a_full_disk() -> Result<()> {
         rbc_tests::probe::skipped("a_full_disk", "tmpfs cannot be mounted here");
         return Ok(());
     };
-    workspace.write("Dockerfile", "FROM alpine\nRUN echo kept > /kept\nRUN yes | head -c 100000000 > /large\n")?;
+    workspace
+        .write("Dockerfile", "FROM alpine\nRUN echo kept > /kept\nRUN dd if=/dev/zero of=/large bs=1M count=100\n")?;
     let ran = workspace.build(&[])?;
     assert!(matches!(ran.code, Some(1 | 3)), "{:?} {}", ran.code, ran.stderr);
     assert!(ran.stderr.to_lowercase().contains("no space"), "{}", ran.stderr);
