@@ -44,10 +44,10 @@ use super::digest::BlobDigest;
 use super::error::ImageError;
 use super::image::{BlobCache, DocumentKind, DocumentSource, LayerDescriptor, Resolved, Walk, describe, verify};
 use super::manifest::{ACCEPT, MANIFEST_LIMIT};
-use super::platform::Platform;
 use super::reference::ImageReference;
 use super::transport::cancel::Cancel;
 use crate::config::RegistryConfig;
+use rbc_ir::Platform;
 
 /// What a [`Registry`] is made with.
 #[derive(Clone, Default)]
