@@ -156,9 +156,11 @@ fn step(
     let (content, why) = content_key(store, &node.op, node.digest, &node.name, &views)?;
     let definition = keys.definition(node.id).copied();
     let anew = matches!(&node.op, Op::Exec(exec) if exec.ignore_cache);
-    // An image is known by its manifest alone: `image_step` looks for it.
-    let by_content = !anew && !matches!(node.op, Op::Image { .. });
+    // An image is known by its manifest alone (`image_step` looks for it), and
+    // laying trees over each other costs no more than a look-up.
+    let by_content = !anew && matches!(node.op, Op::Exec(_) | Op::File { .. });
     if by_content && let Some(found) = store.action(&content)? {
+        let found = file_step::on_base(build, found, inputs)?;
         // Found again by definition next time, without its inputs.
         store.put_action(definition.as_slice(), &found)?;
         observer.event(Event::Cached { node: node.id });
