@@ -18,7 +18,6 @@ use crate::source::git::{GitClient, GitOptions};
 use crate::source::http::HttpClient;
 use crate::source::image::{BlobCache, LayerDescriptor, Resolved};
 use crate::source::oci_layout::OciLayout;
-use crate::source::platform::Platform as SourcePlatform;
 use crate::source::reference::ImageReference;
 use crate::source::registry::{Credentials, Registry, RegistryOptions, RetryPolicy};
 use crate::store::{Store, StoreError};
@@ -117,10 +116,9 @@ impl Vm {
         layout: Option<&str>,
     ) -> Result<Resolved, BuildErrorKind> {
         let digest = BlobDigest::from_sha256(pin.0);
-        let platform = SourcePlatform::new(&platform.os, &platform.architecture, &platform.variant);
         let resolved = match layout {
-            Some(directory) => OciLayout::parse(&format!("{directory}@{digest}"))?.resolve(&platform)?,
-            None => self.registry.resolve(&parse(reference)?.with_digest(digest), &platform)?,
+            Some(directory) => OciLayout::parse(&format!("{directory}@{digest}"))?.resolve(platform)?,
+            None => self.registry.resolve(&parse(reference)?.with_digest(digest), platform)?,
         };
         Ok(resolved)
     }

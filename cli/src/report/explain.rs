@@ -66,7 +66,6 @@ pub(crate) fn explain(kind: &BuildErrorKind) -> Explained {
             explained.help(exit_help(status, tail))
         }
         BuildErrorKind::Action(action) => files(&action.error),
-        BuildErrorKind::Copy(error) => files(error),
         BuildErrorKind::User(error) => Explained::new(FILES, Exit::Failed, error),
         BuildErrorKind::Path(error) => Explained::new(FILES, Exit::Failed, error),
         BuildErrorKind::Mount { .. } => Explained::new(FILES, Exit::Failed, kind),
@@ -192,6 +191,8 @@ pub(crate) fn store_help(error: &StoreError) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
+    use rbc_vm::fs::ActionError;
+
     use super::*;
 
     fn failed(status: ExitStatus, tail: &[u8]) -> Explained {
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn a_missing_file_comes_with_near_names() {
         let error = CopyError::SourceMissing { source: "/app/mypp".into(), near: vec!["/app/myapp".into()] };
-        let explained = explain(&BuildErrorKind::Copy(error));
+        let explained = explain(&BuildErrorKind::Action(ActionError { index: 0, error }));
         assert_eq!(explained.help.as_deref(), Some("did you mean `/app/myapp`?"));
     }
 

@@ -53,7 +53,6 @@ fn look(directory: &Path, source: &str, ignores: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn near_names_and_excluded_ones() {

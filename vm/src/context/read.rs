@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rbc_ir::{Digest, Hasher};
+use rbc_ir::Digest;
 use rustc_hash::FxHashMap;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::ContextError;
 use super::scan::{Found, FoundDir};
 use super::stat_index::{Row, Stamp, key, now};
+use crate::fs::links::group_number;
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeError};
 use crate::store::{Store, StoreError};
 
@@ -64,17 +65,6 @@ fn links(dir: &FoundDir, path: &mut Vec<u8>, names: &mut FxHashMap<(u64, u64), V
         }
         path.truncate(length);
     }
-}
-
-/// A number for a hard link group that depends on its paths only.
-fn group_number(mut paths: Vec<Vec<u8>>) -> u64 {
-    paths.sort();
-    let mut hasher = Hasher::new();
-    for path in &paths {
-        hasher.field(path);
-    }
-    let digest = hasher.finish();
-    u64::from_le_bytes(digest.0[..8].try_into().unwrap_or_default()).max(1)
 }
 
 fn meta(stat: &Stat) -> Meta {

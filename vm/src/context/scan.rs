@@ -7,11 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::ContextError;
 use super::wanted::{Wanted, is_pattern};
+use crate::directory::{DIRECTORY, names};
 use crate::fs::Name;
 use crate::fs::glob;
 use crate::fs::ignore::{Matched, Patterns};
@@ -46,8 +47,6 @@ impl FoundDir {
         self.complete
     }
 }
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Looks at all wanted paths of a directory.
 pub(super) fn scan(directory: &Path, ignore: &Patterns, wanted: &[Wanted]) -> Result<FoundDir, ContextError> {
@@ -150,7 +149,7 @@ impl Scan<'_> {
     /// Names in a directory that the ignore file leaves.
     fn names(&self, at: &[Name]) -> Result<Vec<Name>, ContextError> {
         let fd = self.open(at)?;
-        list(fd.as_fd()).map_err(|e| self.error("read", at, e))
+        sorted_names(fd.as_fd()).map_err(|e| self.error("read", at, e))
     }
 
     /// Looks at one name and keeps what it is; a directory without its
@@ -223,7 +222,7 @@ impl Scan<'_> {
     /// what the ignore file says of it.
     fn all(&self, fd: BorrowedFd<'_>, path: &[u8], at: &Matched) -> Result<BTreeMap<Name, Found>, ContextError> {
         let fail = |action, e: io::Error| self.error(action, &[path.into()], e);
-        let names = list(fd).map_err(|e| fail("read", e))?;
+        let names = sorted_names(fd).map_err(|e| fail("read", e))?;
         let one = |name: Name| -> Result<Option<(Name, Found)>, ContextError> {
             let mut below = path.to_vec();
             push(&mut below, &name);
@@ -279,15 +278,10 @@ fn found(fd: BorrowedFd<'_>, name: &Name, stat: Stat) -> io::Result<Option<Found
     }))
 }
 
-fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
-    let mut names = Vec::new();
-    for entry in DirStream::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.into());
-        }
-    }
+/// Names in a directory, sorted, so that what is looked at first does not
+/// depend on the file system.
+fn sorted_names(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
+    let mut names = names(fd)?;
     names.sort();
     Ok(names)
 }

@@ -20,6 +20,7 @@ mod graft;
 #[cfg(test)]
 mod graft_tests;
 pub mod ignore;
+pub(crate) mod links;
 mod listing;
 pub mod owner;
 pub mod path;

@@ -16,7 +16,6 @@ use crate::store::Store;
 pub(super) fn archive(
     store: &Store,
     file: &FileRef,
-    _name: &[u8],
     into: &Root,
 ) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>> {
     let open = || Blobs::open(store, &file.blob).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);

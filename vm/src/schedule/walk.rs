@@ -54,7 +54,7 @@ pub(super) fn run(
     }
     for node in plan.nodes.iter().filter(|n| is_source(&n.op)) {
         if let Some((root, _)) = sources.get(node.id) {
-            results.set(node.id, Arc::new(source_action(build, root)));
+            results.set(node.id, Arc::new(source_action(root)));
         }
     }
     let mut open: Vec<&Node> = plan
@@ -122,10 +122,10 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }
 
-/// A source used as a root file system is one layer.
-fn source_action(build: &Build<'_>, root: &Root) -> Action {
+/// A source used as a root file system is one layer. It has no time of its
+/// own: an unchanged context must yield the same image again.
+fn source_action(root: &Root) -> Action {
     let created = 0;
-    let _ = build;
     let layer = Layer::Made(MadeLayer { diff: root.clone(), created });
     Action { snapshot: Snapshot { root: root.clone(), layers: vec![layer] }, created, why: Default::default() }
 }
@@ -156,9 +156,11 @@ fn step(
     let (content, why) = content_key(store, &node.op, node.digest, &node.name, &views)?;
     let definition = keys.definition(node.id).copied();
     let anew = matches!(&node.op, Op::Exec(exec) if exec.ignore_cache);
-    // An image is known by its manifest alone: `image_step` looks for it.
-    let by_content = !anew && !matches!(node.op, Op::Image { .. });
+    // An image is known by its manifest alone (`image_step` looks for it), and
+    // laying trees over each other costs no more than a look-up.
+    let by_content = !anew && matches!(node.op, Op::Exec(_) | Op::File { .. });
     if by_content && let Some(found) = store.action(&content)? {
+        let found = file_step::on_base(build, found, inputs)?;
         // Found again by definition next time, without its inputs.
         store.put_action(definition.as_slice(), &found)?;
         observer.event(Event::Cached { node: node.id });

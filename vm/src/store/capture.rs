@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rbc_ir::Hasher;
 use rustc_hash::FxHashMap;
-use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::Store;
 use super::error::{IoContext, StoreError};
 use super::objects::empty_blob;
+use crate::directory::{DIRECTORY, names};
+use crate::fs::links::group_number;
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeId, Xattrs};
 
 /// An upper directory that was taken in.
@@ -40,16 +41,14 @@ struct Walk<'a> {
     hashed: Mutex<FxHashMap<u64, FileRef>>,
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 impl Store {
     /// Takes in an upper directory. `owners` says who owns what in a store
     /// that cannot keep owners: everything is the user's own, so root's.
     pub(crate) fn capture(&self, upper: &Path) -> Result<Captured, StoreError> {
         let fd = rustix::fs::open(upper, DIRECTORY, Mode::empty()).on("open", upper)?;
-        let mut names: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
-        find_links(fd.as_fd(), &mut Vec::new(), &mut names).on("read", upper)?;
-        let groups = names.into_iter().filter(|(_, paths)| paths.len() > 1);
+        let mut paths: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
+        find_links(fd.as_fd(), &mut Vec::new(), &mut paths).on("read", upper)?;
+        let groups = paths.into_iter().filter(|(_, paths)| paths.len() > 1);
         let groups = groups.map(|(inode, paths)| (inode, group_number(paths))).collect();
         let walk = Walk { store: self, place: upper, inodes: Mutex::default(), groups, hashed: Mutex::default() };
         let stat = rustix::fs::fstat(&fd).on("stat", upper)?;
@@ -63,7 +62,7 @@ impl Store {
 /// Finds regular files with more than one name, by inode. The number of links
 /// alone does not tell: nothing here is an object yet.
 fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64, Vec<Vec<u8>>>) -> io::Result<()> {
-    for name in list(fd)? {
+    for name in names(fd)? {
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
         let length = path.len();
         path.push(b'/');
@@ -81,32 +80,9 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
     Ok(())
 }
 
-/// A number for a hard link group that depends on its paths only.
-fn group_number(mut paths: Vec<Vec<u8>>) -> u64 {
-    paths.sort();
-    let mut hasher = Hasher::new();
-    for path in &paths {
-        hasher.field(path);
-    }
-    let digest = hasher.finish();
-    u64::from_le_bytes(digest.0[..8].try_into().unwrap_or_default()).max(1)
-}
-
-fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
-    let mut names = Vec::new();
-    for entry in DirStream::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.into());
-        }
-    }
-    Ok(names)
-}
-
 impl Walk<'_> {
     fn dir(&self, fd: BorrowedFd<'_>) -> Result<DirRef, StoreError> {
-        let names = list(fd).on("read", self.place)?;
+        let names = names(fd).on("read", self.place)?;
         let entries: Result<Vec<_>, StoreError> =
             names.into_par_iter().with_min_len(8).filter_map(|name| self.entry(fd, name).transpose()).collect();
         Ok(self.store.make(entries?)?.reference())

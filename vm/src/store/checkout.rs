@@ -27,6 +27,7 @@ use rustix::io::Errno;
 use super::Store;
 use super::error::{IoContext, StoreError};
 use super::objects::{empty_blob, inode_id, object_name, set_meta, timestamps};
+use crate::directory::DIRECTORY;
 use crate::fs::{Dir, Entry, FileRef, Forest, Meta, Name, Node, Root};
 
 /// From this many entries on, a directory's subdirectories are made on other
@@ -330,8 +331,6 @@ impl Job<'_> {
         self.place.join("…").join(String::from_utf8_lossy(name).as_ref())
     }
 }
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 fn open_dir(fd: BorrowedFd<'_>, name: &Name) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(fd, &**name, DIRECTORY, Mode::empty())
