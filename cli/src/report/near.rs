@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rbc_ir::{FileAction, Node, Op, Plan};
-use rbc_vm::fs::{ActionError, CopyError};
+use rbc_vm::fs::CopyError;
 use rbc_vm::schedule::BuildErrorKind;
 
 /// The way out, if there is one to see.
@@ -18,13 +18,10 @@ pub(crate) fn help(
     plan: &Plan,
     contexts: &BTreeMap<String, PathBuf>,
 ) -> Option<String> {
-    let (BuildErrorKind::Action(ActionError { error, .. }) | BuildErrorKind::Copy(error)) = kind else { return None };
-    let CopyError::SourceMissing { source, near } = error else { return None };
+    let BuildErrorKind::Action(error) = kind else { return None };
+    let CopyError::SourceMissing { source, near } = &error.error else { return None };
     let Op::File { actions } = &node.op else { return None };
-    let copy = actions.iter().find_map(|action| match action {
-        FileAction::Copy(copy) if copy.source.trim_matches('/') == source.trim_matches('/') => Some(copy),
-        _ => None,
-    })?;
+    let Some(FileAction::Copy(copy)) = actions.get(error.index) else { return None };
     let from = plan.nodes.get(*node.inputs.get(copy.from)?)?;
     let Op::Local { context, exclude } = &from.op else { return None };
     if !near.is_empty() {
