@@ -36,7 +36,7 @@ impl<'a> Surroundings<'a> {
             kind: InputErrorKind::Invalid,
             message: format!("failed to parse image name \"{reference}\": {e}"),
         })?;
-        let resolved = self.vm.registry().resolve(&parsed, platform).map_err(input_error)?;
+        let resolved = self.vm.registry().resolve(&parsed, platform).map_err(|e| input_error(&e))?;
         meta(reference, &resolved)
     }
 }
@@ -55,7 +55,7 @@ impl Inputs for Surroundings<'_> {
             digest if digest.contains(':') => format!("{layout}@{digest}"),
             tag => format!("{layout}:{tag}"),
         };
-        let resolved = OciLayout::parse(&name).and_then(|l| l.resolve(platform)).map_err(input_error)?;
+        let resolved = OciLayout::parse(&name).and_then(|l| l.resolve(platform)).map_err(|e| input_error(&e))?;
         meta(&name, &resolved)
     }
 
@@ -108,8 +108,8 @@ fn meta(reference: &str, resolved: &Resolved) -> Found {
     })
 }
 
-fn input_error(error: ImageError) -> InputError {
-    let kind = match &error {
+fn input_error(error: &ImageError) -> InputError {
+    let kind = match error {
         ImageError::NotFound { .. } => InputErrorKind::NotFound,
         ImageError::NoMatchingPlatform { .. } => InputErrorKind::Platform,
         ImageError::Unauthorized { .. } => InputErrorKind::Denied,

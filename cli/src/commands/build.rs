@@ -19,10 +19,10 @@ use crate::session::Session;
 use crate::{given, report};
 
 /// Runs the command.
-pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
-    refuse_what_needs_a_daemon(&args)?;
+pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
+    refuse_what_needs_a_daemon(args)?;
     frontend::check_context(&args.context)?;
-    let mut outputs = outputs(&args)?;
+    let mut outputs = outputs(args)?;
     let secrets = given::secrets(&args.secrets)?;
     let ssh = given::agents(&args.ssh)?;
 
@@ -30,13 +30,13 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
     let interrupt = session.interrupt.clone();
     let begun = Instant::now();
     let built = || -> Result<(Made, Counts), Failure> {
-        let program = program(&session, &args)?;
+        let program = program(&session, args)?;
         for output in &mut outputs {
             output.image.epoch = output.image.epoch.or(program.source_date_epoch);
             output.files.epoch = output.files.epoch.or(program.source_date_epoch);
         }
-        let contexts = contexts(&program.plan, &args);
-        let progress = Progress::start(mode(&args), &program.plan);
+        let contexts = contexts(&program.plan, args);
+        let progress = Progress::start(mode(args), &program.plan);
         let request = BuildRequest {
             plan: &program.plan,
             target: 0,
@@ -52,7 +52,7 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
             .vm
             .build(&request)
             .map_err(|e| report::build_failure(&e, &program.plan, &program.sources, &contexts))
-            .and_then(|built| export(&session, &built, &outputs, &args, &progress));
+            .and_then(|built| export(&session, &built, &outputs, args, &progress));
         let counts = progress.finish();
         Ok((outcome?, counts))
     }();
@@ -63,10 +63,10 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
         }
         other => other?,
     };
-    write_files(&args, &made)?;
+    write_files(args, &made)?;
     if args.quiet {
         print_digest(&made)?;
-    } else if mode(&args) != ProgressMode::Quiet && mode(&args) != ProgressMode::Rawjson {
+    } else if mode(args) != ProgressMode::Quiet && mode(args) != ProgressMode::Rawjson {
         let _ = writeln!(io::stderr(), "{}", summary(&made, counts, &outputs, begun));
     }
     Ok(())

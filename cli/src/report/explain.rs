@@ -1,6 +1,8 @@
 //! What each failure means to a user: the words, the way out, whose fault it
 //! is. Each code has an entry in `docs/reference/errors-build.md`.
 
+use std::fmt::Display;
+
 use rbc_vm::context::ContextError;
 use rbc_vm::exec::{ExecError, ExitStatus};
 use rbc_vm::fs::CopyError;
@@ -45,7 +47,7 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    fn new(code: &'static str, exit: Exit, message: impl ToString) -> Self {
+    fn new(code: &'static str, exit: Exit, message: impl Display) -> Self {
         Self { code, message: message.to_string(), label: String::new(), notes: Vec::new(), help: None, exit }
     }
 
