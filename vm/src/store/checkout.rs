@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use super::Store;
 use super::error::{IoContext, StoreError};
-use super::objects::{empty_blob, inode_id, object_name, set_meta, timestamps};
+use super::objects::{empty_blob, inode_id, mapped, object_name, set_meta, timestamps};
 use crate::directory::DIRECTORY;
 use crate::fs::{Dir, Entry, FileRef, Forest, Meta, Name, Node, Root};
 
@@ -305,10 +305,16 @@ impl Job<'_> {
             Node::Whiteout => return node(FileType::CharacterDevice, 0).on("create", self.at(name)),
             Node::Dir(_) | Node::File(_) => Ok(()),
         };
+        if made == Err(Errno::PERM) && matches!(entry.node, Node::Char(_) | Node::Block(_)) {
+            // In a user namespace nobody makes devices, and a process could
+            // not open one: it is in the tree alone. No whiteout instead, as
+            // overlayfs lists those in a directory that hides no other.
+            return Ok(());
+        }
         made.on("create", self.at(name))?;
         if self.store.keeps_owners() {
             let (uid, gid) = (Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)));
-            rustix::fs::chownat(fd, &**name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).on("chown", self.at(name))?;
+            mapped(rustix::fs::chownat(fd, &**name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)).on("chown", self.at(name))?;
         }
         if !matches!(entry.node, Node::Symlink(_)) {
             // The umask was in the way, and chown cleared setuid.

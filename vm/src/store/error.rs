@@ -42,6 +42,23 @@ pub enum StoreError {
         /// What it should say.
         expected: &'static str,
     },
+    /// The store's owners on disk are not those of this user.
+    #[error(
+        "the cache at {} was made by another user, or when this user had other ids (its VERSION belongs to {owner} here)",
+        path.display()
+    )]
+    OtherIds {
+        /// The store.
+        path: PathBuf,
+        /// Who it belongs to, as seen from here.
+        owner: u32,
+    },
+    /// The store was made when its user had no ranges of ids.
+    #[error("the cache at {} was made when this user had a single id; now it has more", path.display())]
+    SingleId {
+        /// The store.
+        path: PathBuf,
+    },
     /// Something that a record names is not there.
     #[error("the cache lacks {what}; it was removed or damaged from outside")]
     Missing {

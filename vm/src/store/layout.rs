@@ -14,15 +14,23 @@
 //! ```
 //!
 //! All on one file system and reached through one mount: links cross neither.
+//!
+//! The owners of objects are part of what they are, but which number on disk
+//! stands for an owner depends on the user namespace: root's, an ordinary
+//! user's with its ranges, or one with a single id, where all inodes are the
+//! user's. A store is used only under the ids that it was made under. VERSION
+//! tells by its own owner, as this process sees it: 1:1 in a namespace with
+//! ranges, else the effective user.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::IdMap;
 use super::error::{IoContext, StoreError};
 
 /// What VERSION says.
@@ -41,15 +49,15 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub(crate) fn open(home: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(home: &Path, ids: &IdMap) -> Result<Self, StoreError> {
         let home = std::path::absolute(home).on("resolve", home)?;
         let version = home.join("VERSION");
         match fs::read_to_string(&version) {
-            Ok(text) if text == VERSION => {}
+            Ok(text) if text == VERSION => check_ids(&home, &version, ids)?,
             Ok(text) => {
                 return Err(StoreError::Format { path: home, found: text.trim().to_owned(), expected: VERSION.trim() });
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => create(&home)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => create(&home, ids)?,
             Err(e) => return Err(StoreError::io("read", version, e)),
         }
         let path = home.join("lock");
@@ -129,9 +137,23 @@ impl Layout {
     }
 }
 
+/// Refuses a store whose owners on disk mean something else than here.
+fn check_ids(home: &Path, version: &Path, ids: &IdMap) -> Result<(), StoreError> {
+    let found = fs::symlink_metadata(version).on("stat", version)?;
+    let expected = ids.mark();
+    if found.uid() == expected && (!ids.has_ranges() || found.gid() == expected) {
+        return Ok(());
+    }
+    let user = rustix::process::geteuid().as_raw();
+    Err(match ids.has_ranges() && found.uid() == user {
+        true => StoreError::SingleId { path: home.to_owned() },
+        false => StoreError::OtherIds { path: home.to_owned(), owner: found.uid() },
+    })
+}
+
 /// Makes the directories; VERSION comes last, so a store that was cut short
 /// is made again. Safe against another process doing the same.
-fn create(home: &Path) -> Result<(), StoreError> {
+fn create(home: &Path, ids: &IdMap) -> Result<(), StoreError> {
     let mut private = fs::DirBuilder::new();
     private.recursive(true).mode(0o700);
     private.create(home).on("create", home)?;
@@ -148,6 +170,9 @@ fn create(home: &Path) -> Result<(), StoreError> {
     }
     let temporary = home.join("tmp").join(format!("VERSION-{}", std::process::id()));
     fs::write(&temporary, VERSION).on("write", &temporary)?;
+    if ids.has_ranges() {
+        chown(&temporary, Some(ids.mark()), Some(ids.mark())).on("chown", &temporary)?;
+    }
     let version = home.join("VERSION");
     fs::rename(&temporary, &version).on("create", version)
 }

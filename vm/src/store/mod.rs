@@ -60,9 +60,9 @@ impl Store {
     ///
     /// If the directory cannot be made or used, or holds another format.
     pub fn open(home: &Path) -> Result<Self, StoreError> {
-        let layout = Layout::open(home)?;
-        let index = Index::open(&layout.index())?;
         let ids = IdMap::read();
+        let layout = Layout::open(home, &ids)?;
+        let index = Index::open(&layout.index())?;
         Ok(Self {
             layout,
             index,
@@ -117,6 +117,16 @@ struct IdMap {
 }
 
 impl IdMap {
+    /// Whether this is a user namespace with more than one id.
+    fn has_ranges(&self) -> bool {
+        self.in_user_namespace && self.several && rustix::process::geteuid().is_root()
+    }
+
+    /// The owner of a file that tells under which ids a store was made.
+    fn mark(&self) -> u32 {
+        if self.has_ranges() { 1 } else { rustix::process::geteuid().as_raw() }
+    }
+
     fn read() -> Self {
         let text = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         let ids: u64 = text.lines().filter_map(|l| l.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use rbc_ir::{Digest, Hasher};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
 
 use super::Store;
 use super::error::{IoContext, StoreError};
@@ -54,16 +55,31 @@ pub(crate) fn inode_id(object: &str) -> u64 {
 /// Gives an open file its owner, mode, attributes and time, in the order in
 /// which none undoes another: chown clears setuid and capabilities, and every
 /// change but the last touches the time.
+///
+/// What a user namespace cannot express stays in the tree alone, and so in
+/// exports: ids that are not mapped (`chown` says `EINVAL`; no process can
+/// have them either) and `trusted.*` attributes (`EPERM`; user_namespaces(7)).
 pub(crate) fn set_meta(fd: BorrowedFd<'_>, meta: &Meta, keep_owner: bool) -> io::Result<()> {
     if keep_owner {
-        rustix::fs::fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))?;
+        mapped(rustix::fs::fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid))))?;
     }
     rustix::fs::fchmod(fd, Mode::from_raw_mode(meta.mode))?;
     for (name, value) in meta.xattrs.as_deref().unwrap_or_default() {
-        rustix::fs::fsetxattr(fd, name.as_ref(), value, XattrFlags::empty())?;
+        match rustix::fs::fsetxattr(fd, name.as_ref(), value, XattrFlags::empty()) {
+            Err(Errno::PERM) if name.starts_with(b"trusted.") => {}
+            other => other?,
+        }
     }
     rustix::fs::futimens(fd, &timestamps(meta))?;
     Ok(())
+}
+
+/// Lets a change of owner pass that failed because an id is not mapped.
+pub(super) fn mapped(changed: Result<(), Errno>) -> Result<(), Errno> {
+    match changed {
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    }
 }
 
 /// Both times of an inode: the access time follows the modification time.

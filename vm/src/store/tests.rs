@@ -15,6 +15,13 @@ struct Fixture {
     store: Store,
 }
 
+/// The store of a user with a single id.
+fn single_id_fixture() -> Fixture {
+    let mut fixture = fixture();
+    fixture.store.keeps_owners = false;
+    fixture
+}
+
 /// A store in a directory of its own. Owners are this user's, so that the
 /// tests need no privilege.
 fn fixture() -> Fixture {
@@ -49,6 +56,11 @@ impl Fixture {
         let Node::File(file) = &entry.node else { unreachable!() };
         inode(&self.store.layout.object(&object_name(&file.blob, &entry.meta, 0)))
     }
+}
+
+#[allow(clippy::print_stderr)]
+fn skipped(test: &str, why: &str) {
+    eprintln!("SKIPPED: {test}: {why}");
 }
 
 fn inode(path: &Path) -> u64 {
@@ -146,7 +158,7 @@ fn a_checkout_that_is_taken_in_again_is_the_same_tree() {
         ("odd \u{1}\u{fc} name", f.file("y", meta(0o644, 1), 0)),
     ]);
     let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
-    let captured = f.store.capture(&path).unwrap();
+    let captured = f.store.capture(&path, &f.store.empty()).unwrap();
     assert_eq!(list(&f.store, &captured.diff).unwrap(), list(&f.store, &root).unwrap());
     assert_eq!(captured.diff.id(), root.id());
     assert!(captured.inodes.is_empty(), "every file was an object already");
@@ -161,7 +173,7 @@ fn files_that_a_process_wrote_become_objects_where_they_stand() {
     fs::write(upper.join("one"), "linked").unwrap();
     fs::hard_link(upper.join("one"), upper.join("d/two")).unwrap();
     let before = inode(&upper.join("d/new"));
-    let captured = f.store.capture(&upper).unwrap();
+    let captured = f.store.capture(&upper, &f.store.empty()).unwrap();
     let dir = f.store.dir(&captured.diff.dir.id).unwrap();
     let below = f.store.dir(&dir.get(b"d").unwrap().as_dir().unwrap().id).unwrap();
     let new = below.get(b"new").unwrap();
@@ -263,6 +275,51 @@ fn a_store_of_another_version_is_left_alone() {
 }
 
 #[test]
+fn with_a_single_id_what_a_process_changed_keeps_the_owner_of_the_tree_below() {
+    let f = single_id_fixture();
+    let foreign = |mode| Meta { uid: 999, gid: 998, ..meta(mode, 1) };
+    let mut inner = f.dir(vec![
+        ("changed", f.file("old", foreign(0o640), 0)),
+        ("link", Entry { meta: foreign(0o777), node: Node::Symlink(b"changed".as_slice().into()) }),
+    ]);
+    inner.meta = foreign(0o750);
+    let mut lower = f.root(vec![("data", inner)]);
+    lower.meta = foreign(0o755);
+
+    let upper = f.store.new_run().unwrap();
+    fs::create_dir(upper.join("data")).unwrap();
+    for name in ["changed", "new", "link"] {
+        fs::write(upper.join("data").join(name), "text").unwrap();
+    }
+    fs::create_dir(upper.join("fresh")).unwrap();
+    let diff = f.store.capture(&upper, &lower).unwrap().diff;
+
+    let owner = |meta: &Meta| (meta.uid, meta.gid);
+    assert_eq!(owner(&diff.meta), (999, 998));
+    let top = f.store.dir(&diff.dir.id).unwrap();
+    let data = top.get(b"data").unwrap();
+    assert_eq!(owner(&data.meta), (999, 998), "copied up since something in it changed");
+    assert_eq!(owner(&top.get(b"fresh").unwrap().meta), (0, 0));
+    let data = f.store.dir(&data.as_dir().unwrap().id).unwrap();
+    assert_eq!(owner(&data.get(b"changed").unwrap().meta), (999, 998));
+    assert_eq!(owner(&data.get(b"new").unwrap().meta), (0, 0));
+    assert_eq!(owner(&data.get(b"link").unwrap().meta), (0, 0), "another kind of file is another file");
+}
+
+#[test]
+fn a_store_made_under_other_ids_is_left_alone() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can make a file of somebody else's.
+        return skipped("a_store_made_under_other_ids_is_left_alone", "needs root");
+    }
+    let home = tempfile::tempdir().unwrap();
+    drop(Store::open(home.path()).unwrap());
+    std::os::unix::fs::chown(home.path().join("VERSION"), Some(1000), Some(1000)).unwrap();
+    let refused = Store::open(home.path()).err().unwrap();
+    assert!(matches!(refused, StoreError::OtherIds { owner: 1000, .. }), "{refused}");
+}
+
+#[test]
 fn overlay_marks_are_read_and_never_kept_as_attributes() {
     let f = fixture();
     let upper = f.store.new_run().unwrap();
@@ -274,7 +331,7 @@ fn overlay_marks_are_read_and_never_kept_as_attributes() {
     set("d", &name, b"y").unwrap();
     set("d", &f.store.overlay_xattr("origin"), b"anything").unwrap();
     set("d", "user.kept", b"value").unwrap();
-    let captured = f.store.capture(&upper).unwrap();
+    let captured = f.store.capture(&upper, &f.store.empty()).unwrap();
     let dir = f.store.dir(&captured.diff.dir.id).unwrap();
     let entry = dir.get(b"d").unwrap();
     assert!(entry.as_dir().unwrap().opaque);
