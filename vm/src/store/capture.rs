@@ -19,6 +19,7 @@ use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
 use super::Store;
 use super::error::{IoContext, StoreError};
 use super::objects::empty_blob;
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeId, Xattrs};
 
 /// An upper directory that was taken in.
@@ -48,13 +49,13 @@ impl Store {
     pub(crate) fn capture(&self, upper: &Path) -> Result<Captured, StoreError> {
         let fd = rustix::fs::open(upper, DIRECTORY, Mode::empty()).on("open", upper)?;
         let mut names: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
-        find_links(fd.as_fd(), &mut Vec::new(), &mut names).on("read", upper)?;
+        find_links(fd.as_fd(), &mut Vec::new(), &mut names, 0).on("read", upper)?;
         let groups = names.into_iter().filter(|(_, paths)| paths.len() > 1);
         let groups = groups.map(|(inode, paths)| (inode, group_number(paths))).collect();
         let walk = Walk { store: self, place: upper, inodes: Mutex::default(), groups, hashed: Mutex::default() };
         let stat = rustix::fs::fstat(&fd).on("stat", upper)?;
         let (meta, opaque) = walk.meta(fd.as_fd(), &stat)?;
-        let mut dir = walk.dir(fd.as_fd())?;
+        let mut dir = walk.dir(fd.as_fd(), 0)?;
         dir.opaque = opaque;
         Ok(Captured { diff: Root { meta, dir }, inodes: walk.inodes.into_inner() })
     }
@@ -62,7 +63,12 @@ impl Store {
 
 /// Finds regular files with more than one name, by inode. The number of links
 /// alone does not tell: nothing here is an object yet.
-fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64, Vec<Vec<u8>>>) -> io::Result<()> {
+fn find_links(
+    fd: BorrowedFd<'_>,
+    path: &mut Vec<u8>,
+    found: &mut FxHashMap<u64, Vec<Vec<u8>>>,
+    level: usize,
+) -> io::Result<()> {
     for name in list(fd)? {
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
         let length = path.len();
@@ -71,7 +77,7 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty())?;
-                find_links(child.as_fd(), path, found)?;
+                deeper(level, || find_links(child.as_fd(), path, found, level + 1))?;
             }
             FileType::RegularFile if stat.st_nlink > 1 => found.entry(stat.st_ino).or_default().push(path.clone()),
             _ => {}
@@ -105,21 +111,25 @@ fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
 }
 
 impl Walk<'_> {
-    fn dir(&self, fd: BorrowedFd<'_>) -> Result<DirRef, StoreError> {
+    fn dir(&self, fd: BorrowedFd<'_>, level: usize) -> Result<DirRef, StoreError> {
         let names = list(fd).on("read", self.place)?;
-        let entries: Result<Vec<_>, StoreError> =
-            names.into_par_iter().with_min_len(8).filter_map(|name| self.entry(fd, name).transpose()).collect();
+        let one = |name| self.entry(fd, name, level).transpose();
+        let entries: Result<Vec<_>, StoreError> = if level < PARALLEL_LEVELS {
+            names.into_par_iter().with_min_len(8).filter_map(one).collect()
+        } else {
+            names.into_iter().filter_map(one).collect()
+        };
         Ok(self.store.make(entries?)?.reference())
     }
 
-    fn entry(&self, fd: BorrowedFd<'_>, name: Name) -> Result<Option<(Name, Entry)>, StoreError> {
+    fn entry(&self, fd: BorrowedFd<'_>, name: Name, level: usize) -> Result<Option<(Name, Entry)>, StoreError> {
         let at = || self.place.join("…").join(String::from_utf8_lossy(&name).as_ref());
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW).on("stat", at())?;
         let entry = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty()).on("open", at())?;
                 let (meta, opaque) = self.meta(child.as_fd(), &stat)?;
-                let mut dir = self.dir(child.as_fd())?;
+                let mut dir = deeper(level, || self.dir(child.as_fd(), level + 1))?;
                 dir.opaque = opaque;
                 Entry { meta, node: Node::Dir(dir) }
             }
