@@ -179,6 +179,12 @@ pub(crate) fn store_help(error: &StoreError) -> Option<String> {
         StoreError::NoSpace { .. } => {
             Some("free some space: `rbc cache prune`, or set RBC_HOME to a larger disk".to_owned())
         }
+        StoreError::Index { path, .. } | StoreError::IndexDamaged { path, .. } => {
+            Some(format!("if it stays so, remove {}: steps will run anew", path.display()))
+        }
+        StoreError::Missing { .. } | StoreError::Tree(_) => {
+            Some("`rbc cache prune --all` empties the cache; steps will run anew".to_owned())
+        }
         StoreError::Busy { .. } => Some("wait until it has ended".to_owned()),
         StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Some("set RBC_HOME to a directory of your own".to_owned())
