@@ -180,8 +180,9 @@ pub(super) fn lower_directories(store: &Store, snapshot: &Snapshot) -> Result<Ve
         }
     }
     if made.len() > STACK_LIMIT {
-        let keep = STACK_LIMIT / 2;
-        let joined = made.len() - keep;
+        // In whole halves, so that the next steps find the same join.
+        let half = STACK_LIMIT / 2;
+        let joined = (made.len() - half) / half * half;
         let mut upper = base.clone();
         for diff in made.iter().take(joined) {
             upper = apply(store, &upper, diff)?;

@@ -25,6 +25,7 @@ use super::Store;
 use super::error::{IoContext, StoreError};
 use super::objects::empty_blob;
 use crate::directory::{DIRECTORY, names};
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
 use crate::fs::links::group_number;
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeId, Xattrs};
 
@@ -52,7 +53,7 @@ impl Store {
     pub(crate) fn capture(&self, upper: &Path, lower: &Root) -> Result<Captured, StoreError> {
         let fd = rustix::fs::open(upper, DIRECTORY, Mode::empty()).on("open", upper)?;
         let mut paths: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
-        find_links(fd.as_fd(), &mut Vec::new(), &mut paths).on("read", upper)?;
+        find_links(fd.as_fd(), &mut Vec::new(), &mut paths, 0).on("read", upper)?;
         let groups = paths.into_iter().filter(|(_, paths)| paths.len() > 1);
         let groups = groups.map(|(inode, paths)| (inode, group_number(paths))).collect();
         let walk = Walk { store: self, place: upper, inodes: Mutex::default(), groups, hashed: Mutex::default() };
@@ -64,7 +65,7 @@ impl Store {
             (meta.uid, meta.gid) = (lower.meta.uid, lower.meta.gid);
             Some(lower.dir.id)
         };
-        let mut dir = walk.dir(fd.as_fd(), below)?;
+        let mut dir = walk.dir(fd.as_fd(), below, 0)?;
         dir.opaque = opaque;
         Ok(Captured { diff: Root { meta, dir }, inodes: walk.inodes.into_inner() })
     }
@@ -72,7 +73,12 @@ impl Store {
 
 /// Finds regular files with more than one name, by inode. The number of links
 /// alone does not tell: nothing here is an object yet.
-fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64, Vec<Vec<u8>>>) -> io::Result<()> {
+fn find_links(
+    fd: BorrowedFd<'_>,
+    path: &mut Vec<u8>,
+    found: &mut FxHashMap<u64, Vec<Vec<u8>>>,
+    level: usize,
+) -> io::Result<()> {
     for name in names(fd)? {
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
         let length = path.len();
@@ -81,7 +87,7 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty())?;
-                find_links(child.as_fd(), path, found)?;
+                deeper(level, || find_links(child.as_fd(), path, found, level + 1))?;
             }
             FileType::RegularFile if stat.st_nlink > 1 => found.entry(stat.st_ino).or_default().push(path.clone()),
             _ => {}
@@ -94,18 +100,19 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
 impl Walk<'_> {
     /// `below` is the directory that this one covers, if owners are to be
     /// found there.
-    fn dir(&self, fd: BorrowedFd<'_>, below: Option<TreeId>) -> Result<DirRef, StoreError> {
+    fn dir(&self, fd: BorrowedFd<'_>, below: Option<TreeId>, level: usize) -> Result<DirRef, StoreError> {
         let names = names(fd).on("read", self.place)?;
         let below = below.map(|id| self.store.dir(&id)).transpose()?;
         let below = below.as_deref();
-        let entries: Result<Vec<_>, StoreError> = names
-            .into_par_iter()
-            .with_min_len(8)
-            .filter_map(|name| {
-                let covered = below.and_then(|dir| dir.get(&name));
-                self.entry(fd, name, covered).transpose()
-            })
-            .collect();
+        let one = |name: Name| {
+            let covered = below.and_then(|dir| dir.get(&name));
+            self.entry(fd, name, covered, level).transpose()
+        };
+        let entries: Result<Vec<_>, StoreError> = if level < PARALLEL_LEVELS {
+            names.into_par_iter().with_min_len(8).filter_map(one).collect()
+        } else {
+            names.into_iter().filter_map(one).collect()
+        };
         Ok(self.store.make(entries?)?.reference())
     }
 
@@ -114,6 +121,7 @@ impl Walk<'_> {
         fd: BorrowedFd<'_>,
         name: Name,
         covered: Option<&Entry>,
+        level: usize,
     ) -> Result<Option<(Name, Entry)>, StoreError> {
         let at = || self.place.join("…").join(String::from_utf8_lossy(&name).as_ref());
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW).on("stat", at())?;
@@ -126,7 +134,8 @@ impl Walk<'_> {
                 if let Some((lower, _)) = covered {
                     (meta.uid, meta.gid) = (lower.meta.uid, lower.meta.gid);
                 }
-                let mut dir = self.dir(child.as_fd(), covered.map(|(_, id)| id))?;
+                let below = covered.map(|(_, id)| id);
+                let mut dir = deeper(level, || self.dir(child.as_fd(), below, level + 1))?;
                 dir.opaque = opaque;
                 Entry { meta, node: Node::Dir(dir) }
             }
