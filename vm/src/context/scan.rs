@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::ContextError;
-use super::wanted::{Wanted, is_pattern};
+use super::wanted::Wanted;
 use crate::directory::{DIRECTORY, names};
 use crate::fs::Name;
 use crate::fs::deep::{PARALLEL_LEVELS, deeper};
@@ -64,10 +64,19 @@ pub(super) fn scan(directory: &Path, ignore: &Patterns, wanted: &[Wanted]) -> Re
     let stat = rustix::fs::fstat(&fd).map_err(missing)?;
     let mut scan = Scan { directory, ignore, fd, root: FoundDir { stat, children: BTreeMap::new(), complete: false } };
     for one in wanted {
-        let components = one.components.iter().map(|c| c.as_bytes().to_vec()).collect();
-        scan.want(Vec::new(), components, MAX_LINKS)?;
+        let parts = one.components.iter().map(|c| Part::Written(c.as_bytes().to_vec())).collect();
+        scan.want(Vec::new(), parts, MAX_LINKS)?;
     }
     Ok(scan.root)
+}
+
+/// One component of a path that is wanted.
+#[derive(Clone)]
+enum Part {
+    /// As someone wrote it: it may be a pattern.
+    Written(Vec<u8>),
+    /// A name as it is in a directory or in a link.
+    Name(Name),
 }
 
 struct Scan<'a> {
@@ -79,10 +88,33 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Goes from `at`, the names of real directories, along `rest`.
-    fn want(&mut self, mut at: Vec<Name>, rest: Vec<Vec<u8>>, links: u32) -> Result<(), ContextError> {
+    fn want(&mut self, mut at: Vec<Name>, rest: Vec<Part>, links: u32) -> Result<(), ContextError> {
         let mut rest = std::collections::VecDeque::from(rest);
-        while let Some(component) = rest.pop_front() {
-            match component.as_slice() {
+        while let Some(part) = rest.pop_front() {
+            let name: Name = match part {
+                Part::Written(text) if text == b"**" => return self.want_all(&at),
+                Part::Written(text) if glob::has_wildcards(&text) => {
+                    for name in self.names(&at)? {
+                        if glob::matches(&text, &name).unwrap_or(false) {
+                            let rest = rest.iter().cloned();
+                            self.want(at.clone(), std::iter::once(Part::Name(name)).chain(rest).collect(), links)?;
+                        }
+                    }
+                    return Ok(());
+                }
+                Part::Written(text) if text.contains(&b'\\') => {
+                    // Which of the two is meant depends on what is there.
+                    for name in [unescape(&text), text] {
+                        let rest = rest.iter().cloned();
+                        let names = std::iter::once(Part::Name(name.into())).chain(rest).collect();
+                        self.want(at.clone(), names, links)?;
+                    }
+                    return Ok(());
+                }
+                Part::Written(text) => text.into(),
+                Part::Name(name) => name,
+            };
+            match &*name {
                 b"" | b"." => continue,
                 b".." => {
                     at.pop();
@@ -90,20 +122,6 @@ impl Scan<'_> {
                 }
                 _ => {}
             }
-            let text = String::from_utf8_lossy(&component);
-            if text == "**" {
-                return self.want_all(&at);
-            }
-            if is_pattern(&text) {
-                for name in self.names(&at)? {
-                    if glob::matches(&component, &name).unwrap_or(false) {
-                        let rest = rest.iter().cloned();
-                        self.want(at.clone(), std::iter::once(name.to_vec()).map(escape).chain(rest).collect(), links)?;
-                    }
-                }
-                return Ok(());
-            }
-            let name: Name = unescape(&component).into();
             match self.look(&at, &name)? {
                 None => return Ok(()),
                 Some(Look::Dir) => at.push(name),
@@ -113,7 +131,7 @@ impl Scan<'_> {
                     if target.first() == Some(&b'/') {
                         at.clear();
                     }
-                    let target = target.split(|&b| b == b'/').map(|c| escape(c.to_vec()));
+                    let target = target.split(|&b| b == b'/').map(|c| Part::Name(c.into()));
                     return self.want(at, target.chain(rest).collect(), links);
                 }
             }
@@ -312,19 +330,7 @@ fn join(at: &[Name], name: &[u8]) -> Vec<u8> {
     path
 }
 
-/// Makes a literal name safe to be taken for a pattern.
-fn escape(name: Vec<u8>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    for b in name {
-        if b"*?[\\".contains(&b) {
-            out.push(b'\\');
-        }
-        out.push(b);
-    }
-    out
-}
-
-/// Undoes [`escape`].
+/// Takes away the `\\` that takes the magic of a character away.
 fn unescape(component: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(component.len());
     let mut bytes = component.iter();
@@ -336,4 +342,28 @@ fn unescape(component: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_patterns() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["[x]", "a*b", "axb", r"c\d", "e"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("a*b", dir.path().join("link")).unwrap();
+        let found = |source: &str| {
+            let root = scan(dir.path(), &Patterns::default(), &[Wanted::new(source)]).unwrap();
+            root.children.keys().map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(found("[[]x]"), "[x]");
+        assert_eq!(found("a*b"), "a*b axb");
+        assert_eq!(found(r"a\*b"), "a*b");
+        assert_eq!(found(r"c\d"), r"c\d");
+        assert_eq!(found(r"\e"), "e");
+        assert_eq!(found("link"), "a*b link");
+    }
 }

@@ -20,7 +20,7 @@ pub(super) fn run(
     let store = build.vm.store();
     let base = base(inputs)?;
     let sources: Vec<(Root, SourceKind)> = views.iter().map(|v| (v.root.clone(), v.kind)).collect();
-    let unpack = |file: &FileRef, _: &[u8], into: &Root| super::unpack::archive(store, file, into);
+    let unpack = |file: &FileRef, into: &Root, owner| super::unpack::archive(store, file, into, owner);
     let time = build.request.source_date_epoch.unwrap_or_else(now);
     let time = Mtime { seconds: time, nanoseconds: 0 };
     let root = run_actions(store, store, &base.root, &sources, actions, time, &unpack)?;
