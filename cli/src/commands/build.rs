@@ -37,6 +37,9 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
         }
         let contexts = contexts(&program.plan, args);
         let progress = Progress::start(mode(args), &program.plan);
+        if let Some(note) = &session.note {
+            progress.event(Event::Warning { node: None, message: note.clone() });
+        }
         let request = BuildRequest {
             plan: &program.plan,
             target: 0,

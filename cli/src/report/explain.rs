@@ -181,10 +181,26 @@ pub(crate) fn store_help(error: &StoreError) -> Option<String> {
         StoreError::NoSpace { .. } => {
             Some("free some space: `rbc cache prune`, or set RBC_HOME to a larger disk".to_owned())
         }
-        StoreError::Busy { .. } => Some("wait until it has ended".to_owned()),
-        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            Some("set RBC_HOME to a directory of your own".to_owned())
+        StoreError::OtherIds { .. } => Some(
+            "run rbc as the user who made it, or set RBC_HOME to a directory of your own; \
+             if your ranges in /etc/subuid or /etc/subgid were changed, remove it as root"
+                .to_owned(),
+        ),
+        StoreError::SingleId { path } => {
+            Some(format!("remove it (`rm -rf {}`), or set RBC_HOME to another directory", path.display()))
         }
+        StoreError::Index { path, .. } | StoreError::IndexDamaged { path, .. } => {
+            Some(format!("if it stays so, remove {}: steps will run anew", path.display()))
+        }
+        StoreError::Missing { .. } | StoreError::Tree(_) => {
+            Some("`rbc cache prune --all` empties the cache; steps will run anew".to_owned())
+        }
+        StoreError::Busy { .. } => Some("wait until it has ended".to_owned()),
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Some(
+            "it may belong to another user (`sudo rbc` keeps a cache of its own): \
+                 set RBC_HOME to a directory of your own"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -14,6 +14,7 @@ use super::ContextError;
 use super::wanted::{Wanted, is_pattern};
 use crate::directory::{DIRECTORY, names};
 use crate::fs::Name;
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
 use crate::fs::glob;
 use crate::fs::ignore::{Matched, Patterns};
 
@@ -201,7 +202,7 @@ impl Scan<'_> {
             push(&mut path, name);
         }
         let matched = self.matched(&path);
-        let children = self.all(fd.as_fd(), &path, &matched)?;
+        let children = self.all(fd.as_fd(), &path, &matched, at.len())?;
         if let Some(dir) = self.dir_mut(at) {
             dir.children = children;
             dir.complete = true;
@@ -220,7 +221,13 @@ impl Scan<'_> {
 
     /// Everything below a directory. `path` is its place in the context, `at`
     /// what the ignore file says of it.
-    fn all(&self, fd: BorrowedFd<'_>, path: &[u8], at: &Matched) -> Result<BTreeMap<Name, Found>, ContextError> {
+    fn all(
+        &self,
+        fd: BorrowedFd<'_>,
+        path: &[u8],
+        at: &Matched,
+        level: usize,
+    ) -> Result<BTreeMap<Name, Found>, ContextError> {
         let fail = |action, e: io::Error| self.error(action, &[path.into()], e);
         let names = sorted_names(fd).map_err(|e| fail("read", e))?;
         let one = |name: Name| -> Result<Option<(Name, Found)>, ContextError> {
@@ -242,7 +249,7 @@ impl Scan<'_> {
                 Some(Found::Dir(mut dir)) => {
                     let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty());
                     let child = child.map_err(|e| self.error("open", &[below.as_slice().into()], e.into()))?;
-                    dir.children = self.all(child.as_fd(), &below, &matched)?;
+                    dir.children = deeper(level, || self.all(child.as_fd(), &below, &matched, level + 1))?;
                     dir.complete = true;
                     let keep = !excluded || !dir.children.is_empty();
                     keep.then_some((name, Found::Dir(dir)))
@@ -251,8 +258,11 @@ impl Scan<'_> {
                 found => found.map(|f| (name, f)),
             })
         };
-        let found: Result<Vec<_>, _> =
-            names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect();
+        let found: Result<Vec<_>, _> = if level < PARALLEL_LEVELS {
+            names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect()
+        } else {
+            names.into_iter().filter_map(|n| one(n).transpose()).collect()
+        };
         Ok(found?.into_iter().collect())
     }
 }

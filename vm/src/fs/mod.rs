@@ -10,7 +10,7 @@ pub mod chmod;
 mod copy;
 #[cfg(test)]
 mod copy_tests;
-mod deep;
+pub(crate) mod deep;
 mod diff;
 mod edit;
 pub(crate) mod encode;

@@ -15,7 +15,7 @@ use super::root_mounts::{Stub, Stubs};
 use super::walk::{StepInput, now};
 use super::{Build, BuildErrorKind, file_step};
 use crate::event::Event;
-use crate::exec::{ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
+use crate::exec::{Degraded, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
 use crate::fs::owner::exec_user;
 use crate::fs::{Follow, Root, apply, diff, locate};
 use crate::store::{Action, Inodes, IoContext, Layer, MadeLayer, Snapshot, Store, remove_tree, says_nothing, set_meta};
@@ -118,7 +118,8 @@ pub(super) fn run(
 
     let started = Instant::now();
     let mut tail = Vec::new();
-    let status = build.vm.spawner()?.run(
+    let spawner = build.vm.spawner()?;
+    let status = spawner.run(
         &spec,
         |stream, data| {
             tail.extend_from_slice(data);
@@ -130,6 +131,10 @@ pub(super) fn run(
         &build.request.cancel,
     )?;
     drop((caches, agents));
+    // Of groups, the note on a single id has told already.
+    for what in spawner.newly_degraded().into_iter().filter(|what| *what != Degraded::NoGroups) {
+        build.request.observer.event(Event::Warning { node: Some(node), message: what.to_string() });
+    }
     if status != ExitStatus::Code(0) {
         let command = op.args.join(" ");
         return Err(BuildErrorKind::Exit { command, status, tail, took: started.elapsed() });
@@ -139,7 +144,7 @@ pub(super) fn run(
 
 /// Makes a layer of an upper directory.
 fn take_in(store: &Store, base: &Snapshot, upper: &Path) -> Result<Snapshot, BuildErrorKind> {
-    let captured = store.capture(upper)?;
+    let captured = store.capture(upper, &base.root)?;
     let root = apply(store, &base.root, &captured.diff)?;
     let changes = diff(store, &base.root, &root)?;
     // The upper directory serves as the checkout of the layer only if it says
@@ -175,8 +180,9 @@ pub(super) fn lower_directories(store: &Store, snapshot: &Snapshot) -> Result<Ve
         }
     }
     if made.len() > STACK_LIMIT {
-        let keep = STACK_LIMIT / 2;
-        let joined = made.len() - keep;
+        // In whole halves, so that the next steps find the same join.
+        let half = STACK_LIMIT / 2;
+        let joined = (made.len() - half) / half * half;
         let mut upper = base.clone();
         for diff in made.iter().take(joined) {
             upper = apply(store, &upper, diff)?;

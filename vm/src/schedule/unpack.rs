@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use crate::archive::{self, Options};
-use crate::fs::{Blobs, FileRef, Meta, Root};
+use crate::fs::{FileRef, Meta, Root};
 use crate::store::Store;
 
 /// Takes a file for an archive; `None` if it is none. What the archive leaves
@@ -18,7 +18,7 @@ pub(super) fn archive(
     file: &FileRef,
     into: &Root,
 ) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>> {
-    let open = || Blobs::open(store, &file.blob).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);
+    let open = || store.open_whole(file).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);
     if !archive::is_archive(open()?) {
         return Ok(None);
     }

@@ -15,7 +15,8 @@ use super::{Build, BuildError, BuildErrorKind, at, exec_step, file_step, image_s
 use crate::event::Event;
 use crate::exec::ExecError;
 use crate::fs::{Forest, Root};
-use crate::store::{Action, Layer, MadeLayer, Snapshot};
+use crate::machine::STACK;
+use crate::store::{Action, Layer, MadeLayer, Snapshot, StoreError};
 
 /// Results by node; only of nodes that were looked at.
 pub(super) struct Results(Vec<Option<Arc<Action>>>);
@@ -78,11 +79,16 @@ pub(super) fn run(
                     let inputs: Vec<Arc<Action>> =
                         node.inputs.iter().filter_map(|&i| results.get(i).cloned()).collect();
                     let done = done.clone();
-                    scope.spawn(move || {
+                    let failed = done.clone();
+                    let work = move || {
                         let outcome = step(build, node, &inputs, sources, keys);
                         // The receiver lives as long as the scope.
                         let _ = done.send((node.id, outcome));
-                    });
+                    };
+                    if let Err(source) = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
+                        let error = StoreError::io("start a thread in", build.vm.store().home(), source);
+                        let _ = failed.send((node.id, Err(error.into())));
+                    }
                     running += 1;
                     processes += usize::from(is_process);
                     false
@@ -102,7 +108,10 @@ pub(super) fn run(
                     // Of several, the first is the cause: later ones are
                     // those that were stopped for it.
                     failure.get_or_insert_with(|| at(id)(kind));
-                    build.request.cancel.cancel();
+                    // After damage the build goes on anew; see `Vm::build`.
+                    if !build.vm.store.met_damage() {
+                        build.request.cancel.cancel();
+                    }
                 }
             }
         }
