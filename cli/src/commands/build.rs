@@ -221,7 +221,7 @@ fn print_digest(made: &Made) -> Result<(), Failure> {
 /// What is said at the end.
 fn summary(made: &Made, counts: Counts, outputs: &[Output], begun: Instant) -> String {
     let mut lines = vec![format!(
-        "built in {}: {} {} run, {} cached",
+        "built in {}: {} {} run, {} from the cache",
         seconds(begun.elapsed()),
         counts.ran,
         if counts.ran == 1 { "step" } else { "steps" },

@@ -37,6 +37,7 @@ fn an_unchanged_build_runs_nothing() -> Result<()> {
     assert!(ran(&first).iter().any(|s| s.starts_with("RUN cp main.c")), "{}", first.stderr);
     let second = workspace.built(&[])?;
     assert_eq!(ran(&second), Vec::<String>::new(), "{}", second.stderr);
+    assert!(second.stderr.contains("0 steps run"), "{}", second.stderr);
     Ok(())
 }
 
