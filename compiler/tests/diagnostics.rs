@@ -201,7 +201,7 @@ fn samples_as_users_see_them() {
          = help: did you mean `builder`?
 
         ----
-        error[E1024]: invalid stage index 5: there are 0 stages before this one
+        error[E1024]: invalid stage index 5: the file has 1 stages, counted from 0
           ┌─ Dockerfile:2:13
           │
         2 │ COPY --from=5 /a /b
@@ -283,14 +283,6 @@ fn samples_as_users_see_them() {
           │                                  ^^^^^^^
           │
           = help: did you mean `size`?
-
-        error[E1040]: --mount: cache mount has no target
-          ┌─ Dockerfile:3:13
-          │
-        3 │ RUN --mount=type=cache true
-          │             ^^^^^^^^^^
-          │
-          = help: add `target=/path`
 
         ----
         error[E1042]: source can't be a URL for COPY: http://h/x
@@ -465,4 +457,48 @@ fn the_target_is_not_in_the_file() {
 
     "#]],
     );
+}
+
+/// The first line of each diagnostic, with the line of the file.
+fn heads(source: &str) -> Vec<String> {
+    let compiled = compile(&options(), source, &Fake::default());
+    let line = |start: u32| source[..start as usize].lines().count().max(1);
+    let at = |d: &rbc_compiler::Diagnostic| d.primary.as_ref().map_or(0, |l| line(l.span.start + 1));
+    compiled.diagnostics.iter().map(|d| format!("{}: {}", at(d), d.message)).collect()
+}
+
+#[test]
+fn stages_that_nobody_needs_are_checked_like_buildkit_does() {
+    let unused = |insn: &str| heads(&format!("FROM alpine AS unused\n{insn}\nFROM scratch\n"));
+    assert_eq!(
+        unused("HEALTHCHECK --interval=1x --retries=-1 CMD true"),
+        ["2: --interval: invalid duration \"1x\"", "2: --retries cannot be negative (-1)"]
+    );
+    assert_eq!(unused("COPY --from=2 /a /b"), ["2: invalid stage index 2: the file has 2 stages, counted from 0"]);
+    assert_eq!(unused("COPY --from=$x /a /b"), ["2: variable expansion is not supported for --from: `$x`"]);
+    assert_eq!(unused("COPY --link=1 /a /b"), ["2: expecting boolean value for flag --link, not: `1`"]);
+    // What needs values is looked at only where it is used.
+    assert!(unused("ENV a=${x:?}\nEXPOSE x\nSTOPSIGNAL x\nCOPY --from=1 /a /b").is_empty());
+}
+
+#[test]
+fn flags_that_nobody_reads() {
+    assert!(heads("FROM scratch\nSTOPSIGNAL --x SIGINT\nARG --y z=1\nHEALTHCHECK --interval=1x NONE\n").is_empty());
+}
+
+#[test]
+fn stages_that_need_themselves() {
+    let circular = |name| format!("circular dependency detected on stage: {name}");
+    let own = heads("FROM alpine AS alpine\nCOPY --from=alpine /a /b\n");
+    assert_eq!(own.first(), Some(&format!("2: {}", circular("alpine"))));
+    let two =
+        "FROM scratch AS a\nCOPY --from=b /a /b\nFROM scratch AS b\nRUN --mount=from=a,target=/x x\nFROM scratch\n";
+    assert_eq!(heads(two), [format!("2: {}", circular("a"))]);
+}
+
+#[test]
+fn of_two_stages_with_one_name_the_last_is_meant() {
+    let source = "FROM alpine AS a\nFROM alpine AS b\nCOPY --from=a /1 /2\nFROM alpine AS a\nFROM b\n";
+    let message = "cannot copy from stage \"a\", it needs to be defined before current stage \"b\"";
+    assert_eq!(heads(source), [format!("3: {message}")]);
 }

@@ -396,6 +396,19 @@ RUN --mount=target=ctx --mount=type=cache,target=/c,from=s,source=x,sharing=lock
 }
 
 #[test]
+fn mounts_in_a_working_directory() {
+    let source = "FROM scratch\nWORKDIR /w\nRUN --mount=type=tmpfs --mount=target=rel,id=x,env=y \\\n  \
+                  --mount=type=secret,id=s,target=sec --mount=type=ssh,target=sock true\n";
+    let compiled = compile(&options(), source, &Fake::default());
+    assert_eq!(compiled.diagnostics, []);
+    let plan = compiled.plan.unwrap();
+    let exec = plan.nodes.iter().find_map(|node| if let Op::Exec(exec) = &node.op { Some(exec) } else { None });
+    let targets: Vec<_> = exec.unwrap().mounts.iter().map(|m| m.target.as_str()).collect();
+    // Secrets and sockets do not count from the working directory.
+    assert_eq!(targets, ["/w", "/w/rel", "/sec", "/sock"]);
+}
+
+#[test]
 fn triggers_of_an_image_and_of_a_stage() {
     let source = "FROM later AS parent\nONBUILD RUN <<EOF\necho trigger\nEOF\nFROM parent\nRUN true\nFROM onbuild\nCOPY --from=1 /a /b\n";
     check(

@@ -1,6 +1,6 @@
 //! Places of an instruction's parts.
 
-use super::{Insn, Place, Slot, Word};
+use super::{Body, Insn, Place, Slot, Word};
 
 impl Insn {
     /// The place of a slot. Everything in a trigger stands where it fires.
@@ -16,5 +16,11 @@ impl Insn {
     /// The place of the whole instruction.
     pub(crate) fn whole(&self) -> Place {
         Place::insn(self.id)
+    }
+
+    /// True for instructions whose flags BuildKit never looks at
+    /// (`instructions/parse.go`).
+    pub(crate) fn ignores_flags(&self) -> bool {
+        matches!(self.body, Body::Healthcheck(None) | Body::StopSignal(_) | Body::Arg(_))
     }
 }

@@ -6,19 +6,15 @@ use rbc_ir::NodeId;
 use super::stage::StageRun;
 use crate::codes;
 use crate::diagnostic::Problem;
-use crate::expand;
 use crate::hir::{Insn, Place};
-use crate::stages::FromRef;
+use crate::stages::{FromRef, wrong_from};
 
 impl StageRun<'_, '_> {
     /// The node that a `--from` names.
     pub(super) fn node_named(&mut self, insn: &Insn, from: &str, place: Place, copy: bool) -> Option<NodeId> {
-        let escape = self.escape();
-        let variables = expand::word(from, escape, &|_: &str| None).map_or(true, |e| !e.missing.is_empty());
-        if variables && from.contains('$') {
-            let message = format!("variable expansion is not supported for --from: `{from}`");
-            let help = "define a stage with `FROM … AS name`, using an ARG of the global scope, and name that";
-            self.run.tell(Problem::new(codes::NO_VARIABLE_HERE, message).at(place).help(help));
+        let stages = self.run.outline.stages.len();
+        if copy && let Some(problem) = wrong_from(from, place, self.escape(), stages) {
+            self.run.tell(problem);
             return None;
         }
         match self.run.outline.resolve_from(from, self.index, copy) {
@@ -44,12 +40,7 @@ impl StageRun<'_, '_> {
                 self.run.tell(problem);
                 None
             }
-            FromRef::BadIndex => {
-                let count = self.index;
-                let message = format!("invalid stage index {from}: there are {count} stages before this one");
-                self.run.tell(Problem::new(codes::STAGE_INDEX, message).at(place));
-                None
-            }
+            FromRef::BadIndex => None,
             FromRef::Other => {
                 let told = self.run.problems.len();
                 let node = self.outside_node(insn, from, place);

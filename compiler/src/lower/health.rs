@@ -3,19 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::stage::StageRun;
-use crate::codes;
-use crate::diagnostic::Problem;
 use crate::flags::Flags;
 use crate::go;
+use crate::health::Timing;
 use crate::hir::{Command, Insn};
-
-/// Flag and field of each duration; 0 leaves the default.
-const DURATIONS: &[(&str, &str)] = &[
-    ("interval", "Interval"),
-    ("timeout", "Timeout"),
-    ("start-period", "StartPeriod"),
-    ("start-interval", "StartInterval"),
-];
 
 impl StageRun<'_, '_> {
     pub(super) fn healthcheck(&mut self, insn: &Insn, flags: &Flags, command: Option<&Command>) {
@@ -27,14 +18,15 @@ impl StageRun<'_, '_> {
         let mut fields = Map::new();
         let mut shown = vec![go::quote_list(&test)];
         fields.insert("Test".to_owned(), json!(test));
-        for (flag, field) in DURATIONS {
-            let nanos = self.duration(insn, flags, flag);
+        let (timing, problems) = Timing::read(insn, flags);
+        problems.into_iter().for_each(|p| self.run.tell(p));
+        for (field, nanos) in timing.durations {
             shown.push(go::quote(&go::format_duration(nanos)));
             if nanos > 0 {
-                fields.insert((*field).to_owned(), json!(nanos));
+                fields.insert(field.to_owned(), json!(nanos));
             }
         }
-        let retries = self.retries(insn, flags);
+        let retries = timing.retries;
         if retries > 0 {
             fields.insert("Retries".to_owned(), json!(retries));
         }
@@ -43,27 +35,5 @@ impl StageRun<'_, '_> {
         shown.push(rune.map_or_else(|| format!("'\\x{retries:02x}'"), |c| format!("'{c}'")));
         self.commit_empty(format!("HEALTHCHECK &{{{}}}", shown.join(" ")));
         self.state.config.healthcheck = Some(Value::Object(fields));
-    }
-
-    fn duration(&mut self, insn: &Insn, flags: &Flags, name: &str) -> u64 {
-        let Some(word) = flags.word(name).filter(|w| !w.text.is_empty()) else { return 0 };
-        let wrong = match go::parse_duration(&word.text) {
-            Some(nanos) if nanos == 0 || nanos >= 1_000_000 => return nanos,
-            Some(_) => format!("--{name} \"{}\" cannot be less than 1ms", word.text),
-            None => format!("--{name}: invalid duration \"{}\"", word.text),
-        };
-        let help = "write a number with a unit, such as 500ms, 30s, 1m30s";
-        self.run.tell(Problem::new(codes::HEALTHCHECK, wrong).at(insn.place(word.slot)).help(help));
-        0
-    }
-
-    fn retries(&mut self, insn: &Insn, flags: &Flags) -> u32 {
-        let Some(word) = flags.word("retries").filter(|w| !w.text.is_empty()) else { return 0 };
-        if let Ok(n) = word.text.parse::<u32>() {
-            return n;
-        }
-        let message = format!("--retries: \"{}\" is no number of attempts", word.text);
-        self.run.tell(Problem::new(codes::HEALTHCHECK, message).at(insn.place(word.slot)));
-        0
     }
 }

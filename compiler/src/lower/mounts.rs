@@ -31,11 +31,11 @@ impl StageRun<'_, '_> {
                 MountType::Tmpfs => self
                     .target(insn, word, &mount.target)
                     .map(|target| ExecMount { target, kind: ExecMountKind::Tmpfs { size: mount.size } }),
-                MountType::Secret => self.secret(insn, word, &mount),
+                MountType::Secret => Some(self.secret(&mount)),
                 MountType::Ssh => {
-                    let made = self.ssh(insn, word, &mount, sockets.len());
-                    sockets.extend(made.iter().map(|m| m.target.clone()));
-                    made
+                    let made = self.ssh(&mount, sockets.len());
+                    sockets.push(made.target.clone());
+                    Some(made)
                 }
             };
             mounts.extend(made);
@@ -72,7 +72,7 @@ impl StageRun<'_, '_> {
         if target == "/" {
             let problem = Problem::new(codes::MOUNT, "--mount: invalid mount target \"/\"")
                 .at(insn.place(word.slot))
-                .help("mount below the root, such as /src");
+                .help("mount below the root: `target=/src`");
             self.run.tell(problem);
             return None;
         }
@@ -97,10 +97,23 @@ impl StageRun<'_, '_> {
 
     fn cache(&mut self, insn: &Insn, word: &Word, mount: &Mount, inputs: &mut Vec<NodeId>) -> Option<ExecMount> {
         let target = self.target(insn, word, &mount.target)?;
+        let source = match mount.source.as_str() {
+            "" => String::new(),
+            source => go::join("/", source),
+        };
+        let whole = matches!(source.as_str(), "" | "/");
+        let attributes = mount.mode.is_some() || mount.uid.is_some() || mount.gid.is_some();
         let input = match &mount.from {
-            Some(from) => Some(input_of(inputs, self.mount_source(insn, word, Some(from))?)),
+            Some(from) => {
+                let node = self.mount_source(insn, word, Some(from))?;
+                // BuildKit mounts a new directory in `from` then, which has
+                // mode and owner (`setCacheUIDGID`).
+                if whole && attributes { None } else { Some(input_of(inputs, node)) }
+            }
             None => None,
         };
+        // What a path in the cache belongs to is not changed.
+        let attributes = |value: Option<u32>, usual| value.filter(|_| whole).unwrap_or(usual);
         // A target as written is the id, so relative ones are shared between
         // working directories, as in BuildKit.
         let id = if mount.id.is_empty() { go::clean(&mount.target) } else { mount.id.clone() };
@@ -108,24 +121,20 @@ impl StageRun<'_, '_> {
             Some(namespace) => go::join(namespace, &id),
             None => id,
         };
-        let source = match mount.source.as_str() {
-            "" => String::new(),
-            source => go::join("/", source),
-        };
         let kind = ExecMountKind::Cache {
             id,
             sharing: mount.sharing.unwrap_or(CacheSharing::Shared),
             input,
             source,
-            mode: mount.mode.unwrap_or(0o755),
-            uid: mount.uid.unwrap_or(0),
-            gid: mount.gid.unwrap_or(0),
+            mode: attributes(mount.mode, 0o755),
+            uid: attributes(mount.uid, 0),
+            gid: attributes(mount.gid, 0),
             ro: mount.read_only,
         };
         Some(ExecMount { target, kind })
     }
 
-    fn secret(&mut self, insn: &Insn, word: &Word, mount: &Mount) -> Option<ExecMount> {
+    fn secret(&mut self, mount: &Mount) -> ExecMount {
         let named = [&mount.id, &mount.source].into_iter().find(|id| !id.is_empty());
         let id = match named {
             Some(id) => id.clone(),
@@ -135,7 +144,8 @@ impl StageRun<'_, '_> {
         let file = mount.env.is_none() || !mount.target.is_empty();
         let target = match mount.target.as_str() {
             "" => format!("/run/secrets/{}", go::base(&id)),
-            target => self.target(insn, word, target)?,
+            // Below the root, not the working directory.
+            target => go::join("/", target),
         };
         *self.run.secrets.entry(id.clone()).or_default() |= mount.required;
         let kind = ExecMountKind::Secret {
@@ -147,14 +157,14 @@ impl StageRun<'_, '_> {
             uid: mount.uid.unwrap_or(0),
             gid: mount.gid.unwrap_or(0),
         };
-        Some(ExecMount { target, kind })
+        ExecMount { target, kind }
     }
 
-    fn ssh(&mut self, insn: &Insn, word: &Word, mount: &Mount, number: usize) -> Option<ExecMount> {
+    fn ssh(&mut self, mount: &Mount, number: usize) -> ExecMount {
         let id = if mount.id.is_empty() { "default".to_owned() } else { mount.id.clone() };
         let target = match mount.target.as_str() {
             "" => format!("/run/buildkit/ssh_agent.{number}"),
-            target => self.target(insn, word, target)?,
+            target => go::join("/", target),
         };
         *self.run.ssh.entry(id.clone()).or_default() |= mount.required;
         let kind = ExecMountKind::Ssh {
@@ -164,6 +174,6 @@ impl StageRun<'_, '_> {
             uid: mount.uid.unwrap_or(0),
             gid: mount.gid.unwrap_or(0),
         };
-        Some(ExecMount { target, kind })
+        ExecMount { target, kind }
     }
 }

@@ -108,7 +108,10 @@ impl StageRun<'_, '_> {
     fn dispatch(&mut self, insn: &Insn) {
         // What is wrong with flags was told by `stages::check`, except for
         // triggers, which that has not seen.
-        let (flags, problems) = Flags::parse(&insn.keyword, &insn.flags, self.escape(), |slot| insn.place(slot));
+        let (flags, problems) = match insn.ignores_flags() {
+            true => (Flags::default(), Vec::new()),
+            false => Flags::parse(&insn.keyword, &insn.flags, self.escape(), |slot| insn.place(slot)),
+        };
         if insn.trigger {
             problems.into_iter().for_each(|p| self.run.tell(p));
         }

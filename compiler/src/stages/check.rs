@@ -5,8 +5,10 @@ use rbc_grammar::suggest;
 
 use crate::codes;
 use crate::diagnostic::Problem;
+use crate::expand;
 use crate::flags::Flags;
-use crate::hir::{Body, Insn, Place, Program};
+use crate::health::Timing;
+use crate::hir::{Body, Insn, Place, Program, Word};
 use crate::mount;
 
 const NETWORKS: &[&str] = &["default", "none", "host"];
@@ -15,8 +17,9 @@ const SECURITY: &[&str] = &["sandbox", "insecure"];
 /// Checks a program.
 pub(crate) fn check(program: &Program) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let stages = program.stages.len();
     for insn in &program.head {
-        flags(insn, program.escape, &mut problems);
+        flags(insn, program.escape, stages, &mut problems);
         if !matches!(insn.body, Body::Arg(_) | Body::Invalid | Body::Unknown) {
             let message = format!("no build stage in current context: {} stands before the first FROM", insn.keyword);
             let help = "only ARG may stand before FROM";
@@ -34,22 +37,45 @@ pub(crate) fn check(program: &Program) -> Vec<Problem> {
         let place = |slot| Place::slot(stage.from, slot);
         problems.extend(Flags::parse("FROM", &stage.flags, program.escape, place).1);
         for insn in &stage.body {
-            flags(insn, program.escape, &mut problems);
+            flags(insn, program.escape, stages, &mut problems);
         }
     }
     problems
 }
 
-fn flags(insn: &Insn, escape: char, problems: &mut Vec<Problem>) {
+fn flags(insn: &Insn, escape: char, stages: usize, problems: &mut Vec<Problem>) {
     // An unknown instruction's flags are unknown, too.
-    if insn.body == Body::Unknown {
+    if insn.body == Body::Unknown || insn.ignores_flags() {
         return;
     }
     let (flags, found) = Flags::parse(&insn.keyword, &insn.flags, escape, |slot| insn.place(slot));
     problems.extend(found);
-    if !matches!(insn.body, Body::Run(_)) {
-        return;
+    match insn.body {
+        Body::Run(_) => run(insn, &flags, problems),
+        Body::Copy { .. } => problems
+            .extend(flags.word("from").and_then(|word| wrong_from(&word.text, insn.place(word.slot), escape, stages))),
+        Body::Healthcheck(_) => problems.extend(Timing::read(insn, &flags).1),
+        _ => {}
     }
+}
+
+/// What is wrong with a `--from`, whatever the stages are called.
+pub(crate) fn wrong_from(from: &str, place: Place, escape: char, stages: usize) -> Option<Problem> {
+    let variables = expand::word(from, escape, &|_: &str| None).map_or(true, |e| !e.missing.is_empty());
+    if variables && from.contains('$') {
+        let message = format!("variable expansion is not supported for --from: `{from}`");
+        let help = "define a stage with `FROM … AS name`, using an ARG of the global scope, and name that";
+        return Some(Problem::new(codes::NO_VARIABLE_HERE, message).at(place).help(help));
+    }
+    let index: i64 = from.parse().ok()?;
+    if usize::try_from(index).is_ok_and(|index| index < stages) {
+        return None;
+    }
+    let message = format!("invalid stage index {from}: the file has {stages} stages, counted from 0");
+    Some(Problem::new(codes::STAGE_INDEX, message).at(place))
+}
+
+fn run(insn: &Insn, flags: &Flags, problems: &mut Vec<Problem>) {
     for (name, known) in [("network", NETWORKS), ("security", SECURITY)] {
         if let Some(word) = flags.word(name)
             && !known.contains(&word.text.as_str())
@@ -77,7 +103,7 @@ fn flags(insn: &Insn, escape: char, problems: &mut Vec<Problem>) {
 }
 
 /// The problem of a mount.
-pub(crate) fn mount_problem(insn: &Insn, word: &crate::hir::Word, e: mount::MountError) -> Problem {
+pub(crate) fn mount_problem(insn: &Insn, word: &Word, e: mount::MountError) -> Problem {
     let code = if e.variable { codes::NO_VARIABLE_HERE } else { codes::MOUNT };
     let place = match e.range {
         Some((start, end)) => insn.range(word, start, end),

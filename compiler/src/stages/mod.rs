@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use rbc_grammar::suggest;
 use rbc_ir::Platform;
 
-pub(crate) use check::{check, mount_problem};
+pub(crate) use check::{check, mount_problem, wrong_from};
 pub(crate) use globals::effective_build_args;
 
 use crate::codes;
@@ -95,6 +95,7 @@ impl Outline {
         }
         outline.choose_target(options);
         outline.find_reachable(program);
+        outline.find_cycle(program);
         outline
     }
 
@@ -106,20 +107,21 @@ impl Outline {
     /// Resolves `COPY --from` and `--mount from` of stage `current`. Numbers
     /// count for COPY only.
     pub(crate) fn resolve_from(&self, name: &str, current: usize, numbers: bool) -> FromRef {
-        if numbers && let Ok(index) = name.parse::<usize>() {
-            return match index {
-                i if i < current => FromRef::Stage(i),
-                i if i < self.stages.len() => FromRef::Later(i),
-                _ => FromRef::BadIndex,
-            };
-        }
-        let lower = name.to_lowercase();
-        match self.find_earlier(&lower, current) {
-            Some(i) => FromRef::Stage(i),
-            None => match self.stages.iter().position(|s| s.name.as_ref() == Some(&lower)) {
-                Some(i) => FromRef::Later(i),
-                None => FromRef::Other,
-            },
+        let index = if numbers && let Ok(index) = name.parse::<i64>() {
+            usize::try_from(index).ok().filter(|i| *i < self.stages.len())
+        } else {
+            // The last stage of that name, even if it comes too late
+            // (`statesByName` is complete before any `--from` is looked up).
+            match self.find_earlier(&name.to_lowercase(), self.stages.len()) {
+                Some(index) => Some(index),
+                None => return FromRef::Other,
+            }
+        };
+        match index {
+            None => FromRef::BadIndex,
+            // A named context in place of the stage is there from the start.
+            Some(i) if i < current || self.stages.get(i).is_some_and(|s| s.replaced) => FromRef::Stage(i),
+            Some(i) => FromRef::Later(i),
         }
     }
 

@@ -38,13 +38,15 @@ fn names_and_bases() {
 #[test]
 fn references() {
     let o = plain("FROM scratch AS a\nFROM scratch AS b\nFROM scratch AS a\nFROM scratch AS c\n");
-    assert_eq!(o.resolve_from("A", 1, true), FromRef::Stage(0));
+    // Of two stages with a name, the last is meant, even if it comes too late.
+    assert_eq!(o.resolve_from("A", 1, true), FromRef::Later(2));
     assert_eq!(o.resolve_from("a", 3, true), FromRef::Stage(2));
     assert_eq!(o.resolve_from("c", 1, true), FromRef::Later(3));
     assert_eq!(o.resolve_from("b", 1, true), FromRef::Later(1));
     assert_eq!(o.resolve_from("0", 1, true), FromRef::Stage(0));
     assert_eq!(o.resolve_from("3", 1, true), FromRef::Later(3));
     assert_eq!(o.resolve_from("9", 1, true), FromRef::BadIndex);
+    assert_eq!(o.resolve_from("-1", 1, true), FromRef::BadIndex);
     // Mounts know names only.
     assert_eq!(o.resolve_from("0", 1, false), FromRef::Other);
     assert_eq!(o.resolve_from("alpine", 1, true), FromRef::Other);

@@ -11,6 +11,7 @@
 //! which may fail at its end.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::bounded;
@@ -24,18 +25,23 @@ use super::name::{Mark, NameError, mark, split};
 use super::pipe::{self, Chunks};
 use super::storing::{Desk, SMALL, SmallFile, Storing};
 use crate::fs::Blobs;
-use crate::fs::Root;
-use crate::fs::{Forest, TreeError};
+use crate::fs::path::{clean, join};
+use crate::fs::{Forest, Root, TreeError, Xattrs};
 
 /// How an archive is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
     /// The archive is an image layer: `.wh.` names are whiteouts.
     pub whiteouts: bool,
-    /// For a layer: the tree below. Hard links may lead there, symbolic links
-    /// on the way to a name are followed there, and a parent directory that
-    /// the layer does not bring keeps the metadata it has there.
+    /// The tree that the archive goes over: the layers below, or the
+    /// directory that `ADD` extracts into (which stands for the root, as in
+    /// moby's `chrootarchive`). Hard links may lead there, symbolic links on
+    /// the way to a name are followed there, and a parent directory that the
+    /// archive does not bring keeps the metadata it has there.
     pub lower: Option<&'a Root>,
+    /// The owner of all members. Parents that the archive does not bring
+    /// belong to 0:0 all the same (go-archive: `createImpliedDirectories`).
+    pub owner: Option<(u32, u32)>,
     /// Bounds.
     pub limits: Limits,
     /// How many threads store small files; 0 means all of rayon's.
@@ -149,10 +155,15 @@ fn parse(
     options: &Options<'_>,
 ) -> Result<(Root, bool), IngestError> {
     let desk = Desk::new(blobs);
-    let lower = options.lower.filter(|_| options.whiteouts);
-    let builder = Builder::new(forest, lower, options.whiteouts, options.limits.depth);
+    let builder = Builder::new(forest, options.lower, options.whiteouts, options.limits.depth);
     let mut members = Members::new(chunks, options.limits);
-    let mut reading = Reading { builder, has_root: false, whiteouts: options.whiteouts, depth: options.limits.depth };
+    let mut reading = Reading {
+        builder,
+        has_root: false,
+        whiteouts: options.whiteouts,
+        owner: options.owner,
+        depth: options.limits.depth,
+    };
     rayon::in_place_scope(|scope| {
         let mut storing = Storing::new(&desk, scope, options.threads);
         while let Some(member) = members.next()? {
@@ -175,6 +186,7 @@ struct Reading<'a> {
     builder: Builder<'a>,
     has_root: bool,
     whiteouts: bool,
+    owner: Option<(u32, u32)>,
     depth: usize,
 }
 
@@ -198,6 +210,19 @@ impl Reading<'_> {
                 other => IngestError::Place { name, why: other.to_string() },
             }
         };
+        if let Some((uid, gid)) = self.owner {
+            (member.meta.uid, member.meta.gid) = (uid, gid);
+        }
+        if !self.whiteouts {
+            // In `ADD`, names stay below the destination, and attributes that
+            // the file system has no place for are left out (BuildKit's
+            // `unpack.go`: `BestEffortXattrs`, in a chroot).
+            member.path = join(&clean(&member.path));
+            if member.kind == Kind::Link {
+                member.target = join(&clean(&member.target));
+            }
+            member.meta.xattrs = storable(&member.meta.xattrs);
+        }
         let parts = split(&member.path, self.depth).map_err(refused(&member.path))?;
         let Some((last, parents)) = parts.split_last() else {
             if member.kind == Kind::Dir {
@@ -272,6 +297,14 @@ impl Reading<'_> {
         };
         self.builder.insert(&parts, member.meta, item).map_err(misplaced(&member.path))
     }
+}
+
+/// Drops attributes of classes that Linux does not know (`xattr(7)`).
+fn storable(xattrs: &Xattrs) -> Xattrs {
+    const KNOWN: [&[u8]; 4] = [b"user.", b"trusted.", b"security.", b"system.posix_acl_"];
+    let known = |name: &[u8]| KNOWN.iter().any(|class| name.starts_with(class));
+    let kept: Arc<[_]> = xattrs.iter().flat_map(|list| list.iter()).filter(|(name, _)| known(name)).cloned().collect();
+    if kept.is_empty() { None } else { Some(kept) }
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::ContextError;
-use super::wanted::{Wanted, is_pattern};
+use super::wanted::Wanted;
+use crate::directory::{DIRECTORY, names};
 use crate::fs::Name;
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
 use crate::fs::glob;
 use crate::fs::ignore::{Matched, Patterns};
 
@@ -47,8 +49,6 @@ impl FoundDir {
     }
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 /// Looks at all wanted paths of a directory.
 pub(super) fn scan(directory: &Path, ignore: &Patterns, wanted: &[Wanted]) -> Result<FoundDir, ContextError> {
     let missing = |e: Errno| ContextError::NoDirectory {
@@ -64,10 +64,19 @@ pub(super) fn scan(directory: &Path, ignore: &Patterns, wanted: &[Wanted]) -> Re
     let stat = rustix::fs::fstat(&fd).map_err(missing)?;
     let mut scan = Scan { directory, ignore, fd, root: FoundDir { stat, children: BTreeMap::new(), complete: false } };
     for one in wanted {
-        let components = one.components.iter().map(|c| c.as_bytes().to_vec()).collect();
-        scan.want(Vec::new(), components, MAX_LINKS)?;
+        let parts = one.components.iter().map(|c| Part::Written(c.as_bytes().to_vec())).collect();
+        scan.want(Vec::new(), parts, MAX_LINKS)?;
     }
     Ok(scan.root)
+}
+
+/// One component of a path that is wanted.
+#[derive(Clone)]
+enum Part {
+    /// As someone wrote it: it may be a pattern.
+    Written(Vec<u8>),
+    /// A name as it is in a directory or in a link.
+    Name(Name),
 }
 
 struct Scan<'a> {
@@ -79,10 +88,33 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Goes from `at`, the names of real directories, along `rest`.
-    fn want(&mut self, mut at: Vec<Name>, rest: Vec<Vec<u8>>, links: u32) -> Result<(), ContextError> {
+    fn want(&mut self, mut at: Vec<Name>, rest: Vec<Part>, links: u32) -> Result<(), ContextError> {
         let mut rest = std::collections::VecDeque::from(rest);
-        while let Some(component) = rest.pop_front() {
-            match component.as_slice() {
+        while let Some(part) = rest.pop_front() {
+            let name: Name = match part {
+                Part::Written(text) if text == b"**" => return self.want_all(&at),
+                Part::Written(text) if glob::has_wildcards(&text) => {
+                    for name in self.names(&at)? {
+                        if glob::matches(&text, &name).unwrap_or(false) {
+                            let rest = rest.iter().cloned();
+                            self.want(at.clone(), std::iter::once(Part::Name(name)).chain(rest).collect(), links)?;
+                        }
+                    }
+                    return Ok(());
+                }
+                Part::Written(text) if text.contains(&b'\\') => {
+                    // Which of the two is meant depends on what is there.
+                    for name in [unescape(&text), text] {
+                        let rest = rest.iter().cloned();
+                        let names = std::iter::once(Part::Name(name.into())).chain(rest).collect();
+                        self.want(at.clone(), names, links)?;
+                    }
+                    return Ok(());
+                }
+                Part::Written(text) => text.into(),
+                Part::Name(name) => name,
+            };
+            match &*name {
                 b"" | b"." => continue,
                 b".." => {
                     at.pop();
@@ -90,20 +122,6 @@ impl Scan<'_> {
                 }
                 _ => {}
             }
-            let text = String::from_utf8_lossy(&component);
-            if text == "**" {
-                return self.want_all(&at);
-            }
-            if is_pattern(&text) {
-                for name in self.names(&at)? {
-                    if glob::matches(&component, &name).unwrap_or(false) {
-                        let rest = rest.iter().cloned();
-                        self.want(at.clone(), std::iter::once(name.to_vec()).map(escape).chain(rest).collect(), links)?;
-                    }
-                }
-                return Ok(());
-            }
-            let name: Name = unescape(&component).into();
             match self.look(&at, &name)? {
                 None => return Ok(()),
                 Some(Look::Dir) => at.push(name),
@@ -113,7 +131,7 @@ impl Scan<'_> {
                     if target.first() == Some(&b'/') {
                         at.clear();
                     }
-                    let target = target.split(|&b| b == b'/').map(|c| escape(c.to_vec()));
+                    let target = target.split(|&b| b == b'/').map(|c| Part::Name(c.into()));
                     return self.want(at, target.chain(rest).collect(), links);
                 }
             }
@@ -150,7 +168,7 @@ impl Scan<'_> {
     /// Names in a directory that the ignore file leaves.
     fn names(&self, at: &[Name]) -> Result<Vec<Name>, ContextError> {
         let fd = self.open(at)?;
-        list(fd.as_fd()).map_err(|e| self.error("read", at, e))
+        sorted_names(fd.as_fd()).map_err(|e| self.error("read", at, e))
     }
 
     /// Looks at one name and keeps what it is; a directory without its
@@ -202,7 +220,7 @@ impl Scan<'_> {
             push(&mut path, name);
         }
         let matched = self.matched(&path);
-        let children = self.all(fd.as_fd(), &path, &matched)?;
+        let children = self.all(fd.as_fd(), &path, &matched, at.len())?;
         if let Some(dir) = self.dir_mut(at) {
             dir.children = children;
             dir.complete = true;
@@ -221,9 +239,15 @@ impl Scan<'_> {
 
     /// Everything below a directory. `path` is its place in the context, `at`
     /// what the ignore file says of it.
-    fn all(&self, fd: BorrowedFd<'_>, path: &[u8], at: &Matched) -> Result<BTreeMap<Name, Found>, ContextError> {
+    fn all(
+        &self,
+        fd: BorrowedFd<'_>,
+        path: &[u8],
+        at: &Matched,
+        level: usize,
+    ) -> Result<BTreeMap<Name, Found>, ContextError> {
         let fail = |action, e: io::Error| self.error(action, &[path.into()], e);
-        let names = list(fd).map_err(|e| fail("read", e))?;
+        let names = sorted_names(fd).map_err(|e| fail("read", e))?;
         let one = |name: Name| -> Result<Option<(Name, Found)>, ContextError> {
             let mut below = path.to_vec();
             push(&mut below, &name);
@@ -243,7 +267,7 @@ impl Scan<'_> {
                 Some(Found::Dir(mut dir)) => {
                     let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty());
                     let child = child.map_err(|e| self.error("open", &[below.as_slice().into()], e.into()))?;
-                    dir.children = self.all(child.as_fd(), &below, &matched)?;
+                    dir.children = deeper(level, || self.all(child.as_fd(), &below, &matched, level + 1))?;
                     dir.complete = true;
                     let keep = !excluded || !dir.children.is_empty();
                     keep.then_some((name, Found::Dir(dir)))
@@ -252,8 +276,11 @@ impl Scan<'_> {
                 found => found.map(|f| (name, f)),
             })
         };
-        let found: Result<Vec<_>, _> =
-            names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect();
+        let found: Result<Vec<_>, _> = if level < PARALLEL_LEVELS {
+            names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect()
+        } else {
+            names.into_iter().filter_map(|n| one(n).transpose()).collect()
+        };
         Ok(found?.into_iter().collect())
     }
 }
@@ -279,15 +306,10 @@ fn found(fd: BorrowedFd<'_>, name: &Name, stat: Stat) -> io::Result<Option<Found
     }))
 }
 
-fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
-    let mut names = Vec::new();
-    for entry in DirStream::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.into());
-        }
-    }
+/// Names in a directory, sorted, so that what is looked at first does not
+/// depend on the file system.
+fn sorted_names(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
+    let mut names = names(fd)?;
     names.sort();
     Ok(names)
 }
@@ -308,19 +330,7 @@ fn join(at: &[Name], name: &[u8]) -> Vec<u8> {
     path
 }
 
-/// Makes a literal name safe to be taken for a pattern.
-fn escape(name: Vec<u8>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    for b in name {
-        if b"*?[\\".contains(&b) {
-            out.push(b'\\');
-        }
-        out.push(b);
-    }
-    out
-}
-
-/// Undoes [`escape`].
+/// Takes away the `\\` that takes the magic of a character away.
 fn unescape(component: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(component.len());
     let mut bytes = component.iter();
@@ -332,4 +342,28 @@ fn unescape(component: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_patterns() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["[x]", "a*b", "axb", r"c\d", "e"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("a*b", dir.path().join("link")).unwrap();
+        let found = |source: &str| {
+            let root = scan(dir.path(), &Patterns::default(), &[Wanted::new(source)]).unwrap();
+            root.children.keys().map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(found("[[]x]"), "[x]");
+        assert_eq!(found("a*b"), "a*b axb");
+        assert_eq!(found(r"a\*b"), "a*b");
+        assert_eq!(found(r"c\d"), r"c\d");
+        assert_eq!(found(r"\e"), "e");
+        assert_eq!(found("link"), "a*b link");
+    }
 }

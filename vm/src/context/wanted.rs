@@ -19,8 +19,3 @@ impl Wanted {
         Self { components: Vec::new() }
     }
 }
-
-/// Tells whether a component is a pattern (of Go's `filepath.Match`).
-pub(super) fn is_pattern(component: &str) -> bool {
-    component.contains(['*', '?', '[', '\\'])
-}

@@ -16,10 +16,12 @@ use super::path::{Follow, PathError, clean, display, join, locate};
 use super::select::{Selected, plain, select, walk};
 use super::tree::{Entry, FileRef, Meta, Mtime, Name, Node, Root};
 
-/// Extracts an archive: gets the file, its name, and the directory that the
-/// content goes into (what an archive leaves unsaid of a directory is taken
-/// from there). Returns none if the file is no archive.
-pub type UnpackFn<'a> = &'a dyn Fn(&FileRef, &[u8], &Root) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>>;
+/// Extracts an archive: gets the file, the directory that the content goes
+/// into (links and directories that the archive leaves unsaid are as there),
+/// and the owner of all members, if it is not their own. Returns what
+/// changes, or none if the file is no archive.
+pub type UnpackFn<'a> =
+    &'a dyn Fn(&FileRef, &Root, Option<(u32, u32)>) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>>;
 
 const HEREDOC_MODE: u32 = 0o644;
 
@@ -112,7 +114,8 @@ impl Run<'_> {
         let tree = match &item.entry.node {
             Node::File(file) if action.unpack != Unpack::Never => {
                 let lower = placing.existing(root)?;
-                (self.unpack)(file, &item.base, &lower).map_err(|reason| CopyError::Unpack { path: path(), reason })?
+                let owner = placing.transform.owner;
+                (self.unpack)(file, &lower, owner).map_err(|reason| CopyError::Unpack { path: path(), reason })?
             }
             _ => None,
         };

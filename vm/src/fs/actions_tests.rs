@@ -19,13 +19,17 @@ const BASE: &str = "
 
 fn run(s: &Sandbox, base: &Root, sources: &[(Root, SourceKind)], actions: &[FileAction]) -> Result<Root, String> {
     // Here an archive is a file whose text is the listing of a tree.
-    let unpack = |file: &FileRef, _: &[u8], _: &Root| {
+    let unpack = |file: &FileRef, _: &Root, owner: Option<(u32, u32)>| {
         let text = super::Blobs::read_small(&s.blobs, file, 1 << 20).unwrap();
         let text = String::from_utf8(text).unwrap();
         if text == "broken" {
             return Err(std::sync::Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("it is broken")));
         }
-        Ok(text.strip_prefix("tar ").map(|t| s.tree(&t.replace(';', "\n"))))
+        let transform = super::graft::Transform { owner, ..Default::default() };
+        Ok(text.strip_prefix("tar ").map(|t| {
+            let tree = s.tree(&t.replace(';', "\n"));
+            Root { dir: transform.dir(&s.forest, &tree.dir, 0).unwrap(), ..tree }
+        }))
     };
     run_actions(&s.forest, &s.blobs, base, sources, actions, NOW, &unpack)
         .map_err(|e| format!("action {}: {e}", e.index))

@@ -243,14 +243,15 @@ impl<'a> Placing<'a> {
         })
     }
 
-    /// Lays a tree over the destination, which becomes a directory.
+    /// Lays what an archive changes over the destination, which becomes a
+    /// directory. Its members have their owners.
     pub(crate) fn lay(&self, root: &Root, tree: &Root) -> Result<Root, CopyError> {
         let found = locate(self.forest, root, self.dest.as_bytes(), Follow::Last)?;
         let mut editor = Editor::new(self.forest, root)?;
         // `unpack.go` makes them 0755, whatever `--chmod` says.
         editor.make_dirs(&found.names, &Meta { mode: 0o755, ..self.parents.clone() })?;
         let salt = Transform::salt(&tree.dir, &found.names);
-        let transform = Transform { owner: self.transform.owner, mode: None, salt };
+        let transform = Transform { owner: None, mode: None, salt };
         let arrived = Root { meta: tree.meta.clone(), dir: transform.dir(self.forest, &tree.dir, 0)? };
         let dir = match found.entry {
             Some(Entry { meta, node: Node::Dir(dir) }) => apply(self.forest, &Root { meta, dir }, &arrived)?.dir,

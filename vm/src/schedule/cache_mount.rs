@@ -1,7 +1,8 @@
 //! Cache mounts: directories that live on between builds.
 //!
-//! One directory per id (and initial content) below `cache/`, with a lock
-//! beside it: shared mounts take it shared, a locked one exclusively, and a
+//! One directory per id (and initial content, or mode and owner: BuildKit
+//! adds the reference of what the cache begins with to its key) below
+//! `cache/`, with a lock beside it: shared mounts take it shared, a locked one exclusively, and a
 //! private one takes the first of `NAME`, `NAME.1`, … that it can have.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -48,6 +49,9 @@ impl CacheMount {
         if let Some(snapshot) = initial {
             named.push(0);
             named.extend_from_slice(&snapshot.root.content_id().0);
+            named.extend_from_slice(source.as_bytes());
+        } else if (*mode, *uid, *gid) != (0o755, 0, 0) {
+            named.extend_from_slice(format!("\0{mode:o} {uid}:{gid}").as_bytes());
         }
         let name = Digest::of(&named).hex();
         let caches = store.caches();
@@ -109,7 +113,10 @@ impl CacheMount {
                             why: "not a directory in the cache".to_owned(),
                         });
                     }
-                    Err(_) => fs::create_dir(&path).on("create", &path)?,
+                    Err(_) => {
+                        let why = "not found in the cache".to_owned();
+                        return Err(BuildErrorKind::Mount { target: source.clone(), why });
+                    }
                 }
             }
         }

@@ -29,16 +29,14 @@ const STACK_LIMIT: usize = 48;
 const SHM_SIZE: u64 = 64 << 20;
 
 /// The directory of a run; removed when the run is over.
-struct RunDir<'a> {
-    store: &'a Store,
+struct RunDir {
     path: PathBuf,
 }
 
-impl Drop for RunDir<'_> {
+impl Drop for RunDir {
     fn drop(&mut self) {
         // What cannot be removed now is swept by the next prune.
         let _ = remove_tree(&self.path);
-        let _ = self.store;
     }
 }
 
@@ -52,13 +50,13 @@ pub(super) fn run(
 ) -> Result<Snapshot, BuildErrorKind> {
     let store = build.vm.store();
     let base = file_step::base(inputs)?;
-    let run = RunDir { store, path: store.new_run()? };
+    let run = RunDir { path: store.new_run()? };
     let user = exec_user(store, store, &base.root, &op.user)?;
     let mut stubs = Stubs::new(store, &base.root);
     let mut caches = Vec::new();
     let mut agents = Vec::new();
     let mut env: Vec<Vec<u8>> = op.env.iter().chain(&op.proxy_env).map(|v| v.clone().into_bytes()).collect();
-    let mut mounts = default_mounts(build, op, &run.path, &mut stubs)?;
+    let mut mounts = default_mounts(op, &run.path, &mut stubs)?;
     for (i, mount) in op.mounts.iter().enumerate() {
         let place = run.path.join(format!("m{i}"));
         let source = match &mount.kind {
@@ -182,8 +180,9 @@ pub(super) fn lower_directories(store: &Store, snapshot: &Snapshot) -> Result<Ve
         }
     }
     if made.len() > STACK_LIMIT {
-        let keep = STACK_LIMIT / 2;
-        let joined = made.len() - keep;
+        // In whole halves, so that the next steps find the same join.
+        let half = STACK_LIMIT / 2;
+        let joined = (made.len() - half) / half * half;
         let mut upper = base.clone();
         for diff in made.iter().take(joined) {
             upper = apply(store, &upper, diff)?;
@@ -228,16 +227,10 @@ fn give_root_meta(store: &Store, upper: &Path, root: &Root) -> Result<(), BuildE
 
 /// `/proc`, `/sys` and `/dev` (which the sandbox mounts), `/etc/hosts` and
 /// `/etc/resolv.conf`.
-fn default_mounts(
-    build: &Build<'_>,
-    op: &ExecOp,
-    run: &Path,
-    stubs: &mut Stubs<'_>,
-) -> Result<Vec<SandboxMount>, BuildErrorKind> {
+fn default_mounts(op: &ExecOp, run: &Path, stubs: &mut Stubs<'_>) -> Result<Vec<SandboxMount>, BuildErrorKind> {
     for path in ["/proc", "/sys", "/dev"] {
         stubs.place(path, Stub::Dir)?;
     }
-    let _ = build;
     let hostname = if op.hostname.is_empty() { "buildkitsandbox" } else { &op.hostname };
     let mut hosts = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (name, address) in &op.extra_hosts {

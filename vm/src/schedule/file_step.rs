@@ -20,7 +20,7 @@ pub(super) fn run(
     let store = build.vm.store();
     let base = base(inputs)?;
     let sources: Vec<(Root, SourceKind)> = views.iter().map(|v| (v.root.clone(), v.kind)).collect();
-    let unpack = |file: &FileRef, name: &[u8], into: &Root| super::unpack::archive(store, file, name, into);
+    let unpack = |file: &FileRef, into: &Root, owner| super::unpack::archive(store, file, into, owner);
     let time = build.request.source_date_epoch.unwrap_or_else(now);
     let time = Mtime { seconds: time, nanoseconds: 0 };
     let root = run_actions(store, store, &base.root, &sources, actions, time, &unpack)?;
@@ -60,6 +60,19 @@ pub(super) fn diff(build: &Build<'_>, inputs: &[Arc<Action>]) -> Result<Snapshot
 pub(super) fn base(inputs: &[Arc<Action>]) -> Result<&Snapshot, BuildErrorKind> {
     let first = inputs.first().ok_or_else(|| BuildErrorKind::Unsupported("an operation without a base".to_owned()))?;
     Ok(&first.snapshot)
+}
+
+/// Puts a result that was found by content on the base at hand. Equal content
+/// says nothing of layers: the result may come from a base that was made in
+/// more steps, or of an image with other digests, and history and layers have
+/// to agree. Only the step's own layer is taken over.
+pub(super) fn on_base(build: &Build<'_>, found: Action, inputs: &[Arc<Action>]) -> Result<Action, BuildErrorKind> {
+    let base = base(inputs)?;
+    let Some(Layer::Made(own)) = found.snapshot.layers.last().cloned() else { return Ok(found) };
+    let root = apply(build.vm.store(), &base.root, &own.diff)?;
+    let mut layers = base.layers.clone();
+    layers.push(Layer::Made(own));
+    Ok(Action { snapshot: Snapshot { root, layers }, ..found })
 }
 
 /// Adds a layer that leads from a base to a root.

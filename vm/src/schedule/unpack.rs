@@ -4,11 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 
 use crate::archive::{self, Options};
-use crate::fs::{Blobs, FileRef, Meta, Root};
+use crate::fs::{FileRef, Root};
 use crate::store::Store;
 
-/// Takes a file for an archive; `None` if it is none. What the archive leaves
-/// unsaid of its top directory is taken from `into`.
+/// Reads what an archive changes in `into`, its members belonging to `owner`
+/// if there is one; `None` if the file is no archive. What it says of its top
+/// directory does not count.
 ///
 /// # Errors
 ///
@@ -16,15 +17,15 @@ use crate::store::Store;
 pub(super) fn archive(
     store: &Store,
     file: &FileRef,
-    _name: &[u8],
     into: &Root,
+    owner: Option<(u32, u32)>,
 ) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>> {
-    let open = || Blobs::open(store, &file.blob).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);
+    let open = || store.open_whole(file).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);
     if !archive::is_archive(open()?) {
         return Ok(None);
     }
-    let ingested = archive::ingest(open()?, store, store, &Options::default())
-        .map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>)?;
-    let meta: Meta = if ingested.has_root { ingested.root.meta } else { into.meta.clone() };
-    Ok(Some(Root { meta, dir: ingested.root.dir }))
+    let options = Options { lower: Some(into), owner, ..Options::default() };
+    let ingested =
+        archive::ingest(open()?, store, store, &options).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>)?;
+    Ok(Some(Root { meta: into.meta.clone(), dir: ingested.root.dir }))
 }

@@ -18,13 +18,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rbc_ir::Hasher;
 use rustc_hash::FxHashMap;
-use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::Store;
 use super::error::{IoContext, StoreError};
 use super::objects::empty_blob;
+use crate::directory::{DIRECTORY, names};
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
+use crate::fs::links::group_number;
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeId, Xattrs};
 
 /// An upper directory that was taken in.
@@ -46,15 +48,13 @@ struct Walk<'a> {
     hashed: Mutex<FxHashMap<u64, FileRef>>,
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 impl Store {
     /// Takes in an upper directory that stood above `lower`.
     pub(crate) fn capture(&self, upper: &Path, lower: &Root) -> Result<Captured, StoreError> {
         let fd = rustix::fs::open(upper, DIRECTORY, Mode::empty()).on("open", upper)?;
-        let mut names: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
-        find_links(fd.as_fd(), &mut Vec::new(), &mut names).on("read", upper)?;
-        let groups = names.into_iter().filter(|(_, paths)| paths.len() > 1);
+        let mut paths: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
+        find_links(fd.as_fd(), &mut Vec::new(), &mut paths, 0).on("read", upper)?;
+        let groups = paths.into_iter().filter(|(_, paths)| paths.len() > 1);
         let groups = groups.map(|(inode, paths)| (inode, group_number(paths))).collect();
         let walk = Walk { store: self, place: upper, inodes: Mutex::default(), groups, hashed: Mutex::default() };
         let stat = rustix::fs::fstat(&fd).on("stat", upper)?;
@@ -65,7 +65,7 @@ impl Store {
             (meta.uid, meta.gid) = (lower.meta.uid, lower.meta.gid);
             Some(lower.dir.id)
         };
-        let mut dir = walk.dir(fd.as_fd(), below)?;
+        let mut dir = walk.dir(fd.as_fd(), below, 0)?;
         dir.opaque = opaque;
         Ok(Captured { diff: Root { meta, dir }, inodes: walk.inodes.into_inner() })
     }
@@ -73,8 +73,13 @@ impl Store {
 
 /// Finds regular files with more than one name, by inode. The number of links
 /// alone does not tell: nothing here is an object yet.
-fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64, Vec<Vec<u8>>>) -> io::Result<()> {
-    for name in list(fd)? {
+fn find_links(
+    fd: BorrowedFd<'_>,
+    path: &mut Vec<u8>,
+    found: &mut FxHashMap<u64, Vec<Vec<u8>>>,
+    level: usize,
+) -> io::Result<()> {
+    for name in names(fd)? {
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
         let length = path.len();
         path.push(b'/');
@@ -82,7 +87,7 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty())?;
-                find_links(child.as_fd(), path, found)?;
+                deeper(level, || find_links(child.as_fd(), path, found, level + 1))?;
             }
             FileType::RegularFile if stat.st_nlink > 1 => found.entry(stat.st_ino).or_default().push(path.clone()),
             _ => {}
@@ -92,44 +97,22 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
     Ok(())
 }
 
-/// A number for a hard link group that depends on its paths only.
-fn group_number(mut paths: Vec<Vec<u8>>) -> u64 {
-    paths.sort();
-    let mut hasher = Hasher::new();
-    for path in &paths {
-        hasher.field(path);
-    }
-    let digest = hasher.finish();
-    u64::from_le_bytes(digest.0[..8].try_into().unwrap_or_default()).max(1)
-}
-
-fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
-    let mut names = Vec::new();
-    for entry in DirStream::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.into());
-        }
-    }
-    Ok(names)
-}
-
 impl Walk<'_> {
     /// `below` is the directory that this one covers, if owners are to be
     /// found there.
-    fn dir(&self, fd: BorrowedFd<'_>, below: Option<TreeId>) -> Result<DirRef, StoreError> {
-        let names = list(fd).on("read", self.place)?;
+    fn dir(&self, fd: BorrowedFd<'_>, below: Option<TreeId>, level: usize) -> Result<DirRef, StoreError> {
+        let names = names(fd).on("read", self.place)?;
         let below = below.map(|id| self.store.dir(&id)).transpose()?;
         let below = below.as_deref();
-        let entries: Result<Vec<_>, StoreError> = names
-            .into_par_iter()
-            .with_min_len(8)
-            .filter_map(|name| {
-                let covered = below.and_then(|dir| dir.get(&name));
-                self.entry(fd, name, covered).transpose()
-            })
-            .collect();
+        let one = |name: Name| {
+            let covered = below.and_then(|dir| dir.get(&name));
+            self.entry(fd, name, covered, level).transpose()
+        };
+        let entries: Result<Vec<_>, StoreError> = if level < PARALLEL_LEVELS {
+            names.into_par_iter().with_min_len(8).filter_map(one).collect()
+        } else {
+            names.into_iter().filter_map(one).collect()
+        };
         Ok(self.store.make(entries?)?.reference())
     }
 
@@ -138,6 +121,7 @@ impl Walk<'_> {
         fd: BorrowedFd<'_>,
         name: Name,
         covered: Option<&Entry>,
+        level: usize,
     ) -> Result<Option<(Name, Entry)>, StoreError> {
         let at = || self.place.join("…").join(String::from_utf8_lossy(&name).as_ref());
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW).on("stat", at())?;
@@ -150,7 +134,8 @@ impl Walk<'_> {
                 if let Some((lower, _)) = covered {
                     (meta.uid, meta.gid) = (lower.meta.uid, lower.meta.gid);
                 }
-                let mut dir = self.dir(child.as_fd(), covered.map(|(_, id)| id))?;
+                let below = covered.map(|(_, id)| id);
+                let mut dir = deeper(level, || self.dir(child.as_fd(), below, level + 1))?;
                 dir.opaque = opaque;
                 Entry { meta, node: Node::Dir(dir) }
             }

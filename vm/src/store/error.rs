@@ -32,6 +32,14 @@ pub enum StoreError {
         /// What LMDB says.
         message: String,
     },
+    /// The index is no index any more.
+    #[error("the cache's index at {} is damaged: {message}", path.display())]
+    IndexDamaged {
+        /// The index.
+        path: PathBuf,
+        /// What LMDB says.
+        message: String,
+    },
     /// The store was made by another version.
     #[error("the cache at {} has format {found}, this program uses {expected}: remove it or set RBC_HOME", path.display())]
     Format {

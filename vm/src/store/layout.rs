@@ -8,7 +8,9 @@
 //!   checkout/00 … /ff        trees and layers as real directories, read-only use
 //!   blob/                    OCI blobs by digest: pulled or made layers, configs, manifests
 //!   cache/                   cache mounts
-//!   run/ID/                  one process in progress; `lease` is flock'ed by its owner
+//!   run/ID/                  one process in progress; `run/OWNER.lock` tells whether its owner lives
+//!   damaged/                 what was found damaged, until the next prune
+//!   boot                     id of the boot in which checkouts were made
 //!   tmp/                     half-made things; renamed into place
 //!   index/                   LMDB
 //! ```
@@ -27,14 +29,19 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Once, OnceLock};
 
 use rustix::fs::{Mode, OFlags};
 
 use super::IdMap;
 use super::error::{IoContext, StoreError};
+use super::liveness::{self, Alive};
 
 /// What VERSION says.
 const VERSION: &str = "rbc store 1\n";
+
+/// Directories of a store.
+const DIRECTORIES: [&str; 7] = ["obj", "checkout", "blob", "cache", "run", "tmp", "index"];
 
 /// Paths and directory handles of a store.
 pub(crate) struct Layout {
@@ -46,6 +53,9 @@ pub(crate) struct Layout {
     /// Makes names in `tmp` and `run` unique within the process.
     counter: AtomicU64,
     started: u64,
+    /// Taken for the first name in `run` or `tmp`; none if it cannot be made.
+    alive: OnceLock<Option<Alive>>,
+    swept: Once,
 }
 
 impl Layout {
@@ -53,7 +63,13 @@ impl Layout {
         let home = std::path::absolute(home).on("resolve", home)?;
         let version = home.join("VERSION");
         match fs::read_to_string(&version) {
-            Ok(text) if text == VERSION => check_ids(&home, &version, ids)?,
+            Ok(text) if text == VERSION => {
+                check_ids(&home, &version, ids)?;
+                // Removed from outside, perhaps.
+                if DIRECTORIES.iter().any(|name| !home.join(name).is_dir()) {
+                    create(&home, ids)?;
+                }
+            }
             Ok(text) => {
                 return Err(StoreError::Format { path: home, found: text.trim().to_owned(), expected: VERSION.trim() });
             }
@@ -69,7 +85,15 @@ impl Layout {
         let started = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
-        Ok(Self { home, objects, lock, counter: AtomicU64::new(0), started })
+        Ok(Self {
+            home,
+            objects,
+            lock,
+            counter: AtomicU64::new(0),
+            started,
+            alive: OnceLock::new(),
+            swept: Once::new(),
+        })
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -101,9 +125,25 @@ impl Layout {
         self.home.join("run")
     }
 
+    fn owner(&self) -> String {
+        format!("{}-{:x}", std::process::id(), self.started)
+    }
+
     fn unique(&self) -> String {
+        let owner = self.owner();
+        self.alive.get_or_init(|| Alive::claim(&self.runs(), &owner).ok());
         let n = self.counter.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{:x}-{n}", std::process::id(), self.started)
+        format!("{owner}-{n}")
+    }
+
+    /// Returns a path for something damaged.
+    pub(crate) fn aside(&self) -> PathBuf {
+        let n = self.counter.fetch_add(1, Ordering::Relaxed);
+        self.home.join("damaged").join(format!("{}-{n}", self.owner()))
+    }
+
+    pub(crate) fn boot(&self) -> PathBuf {
+        self.home.join("boot")
     }
 
     /// Returns a path in `tmp` that nobody else uses.
@@ -114,6 +154,7 @@ impl Layout {
     /// Makes the directory of one process.
     pub(crate) fn new_run(&self) -> Result<PathBuf, StoreError> {
         let path = self.runs().join(self.unique());
+        self.swept.call_once(|| liveness::sweep(&self.runs(), &self.home.join("tmp")));
         fs::create_dir(&path).on("create", &path)?;
         Ok(path)
     }
@@ -158,7 +199,7 @@ fn create(home: &Path, ids: &IdMap) -> Result<(), StoreError> {
     private.recursive(true).mode(0o700);
     private.create(home).on("create", home)?;
     fs::set_permissions(home, fs::Permissions::from_mode(0o700)).on("chmod", home)?;
-    for name in ["obj", "checkout", "blob", "cache", "run", "tmp", "index"] {
+    for name in DIRECTORIES {
         let path = home.join(name);
         private.create(&path).on("create", &path)?;
     }

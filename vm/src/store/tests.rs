@@ -350,3 +350,143 @@ fn overlay_marks_are_read_and_never_kept_as_attributes() {
     let kept: Vec<_> = entry.meta.xattrs.as_deref().unwrap_or_default().iter().map(|(n, _)| n.to_vec()).collect();
     assert_eq!(kept, [b"user.kept".to_vec()]);
 }
+
+fn link_of(f: &Fixture, entry: &Entry) -> std::path::PathBuf {
+    let Node::File(file) = &entry.node else { panic!("not a file") };
+    f.store.layout.object(&object_name(&file.blob, &entry.meta, 0))
+}
+
+#[test]
+fn an_object_that_was_cut_short_is_never_linked_and_its_records_are_withdrawn() {
+    let f = fixture();
+    let (cut, sound) = (f.file("cut short", meta(0o644, 1), 0), f.file("sound", meta(0o644, 1), 0));
+    let (bad, good) = (f.root(vec![("d", f.dir(vec![("a", cut.clone())]))]), f.root(vec![("b", sound)]));
+    let (bad_key, good_key) = (record(&f, "bad", &bad), record(&f, "good", &good));
+    fs::write(link_of(&f, &cut), "cut").unwrap();
+    assert!(matches!(f.store.checkout(&bad, &mut Inodes::default()), Err(StoreError::Missing { .. })));
+    assert!(f.store.met_damage());
+    assert_eq!(fs::read_dir(f.store.home().join("tmp")).unwrap().count(), 0, "no half checkout");
+    assert_eq!(f.store.heal().unwrap(), 1);
+    assert!(!f.store.met_damage());
+    assert!(f.store.action(&bad_key).unwrap().is_none());
+    assert!(f.store.action(&good_key).unwrap().is_some());
+    // Made again it is whole.
+    assert_eq!(f.file("cut short", meta(0o644, 1), 0), cut);
+    let path = f.store.checkout(&f.root(vec![("d", f.dir(vec![("a", cut)]))]), &mut Inodes::default()).unwrap();
+    assert_eq!(fs::read(path.join("d/a")).unwrap(), b"cut short");
+}
+
+#[test]
+fn writing_a_content_again_replaces_an_object_that_was_cut_short() {
+    let f = fixture();
+    let file = f.file("content", meta(0o644, 1), 0);
+    fs::write(link_of(&f, &file), "").unwrap();
+    f.file("content", meta(0o644, 1), 0);
+    assert_eq!(fs::read(link_of(&f, &file)).unwrap(), b"content");
+    fs::write(link_of(&f, &file), "c").unwrap();
+    let upper = f.store.new_run().unwrap();
+    fs::write(upper.join("x"), "content").unwrap();
+    let fd = fs::File::open(upper.join("x")).unwrap();
+    let Node::File(_) = &file.node else { panic!("not a file") };
+    f.store.adopt(&fd, &file.meta).unwrap();
+    assert_eq!(fs::read(link_of(&f, &file)).unwrap(), b"content");
+}
+
+#[test]
+fn verify_finds_what_has_the_right_length_and_other_bytes() {
+    let f = fixture();
+    let file = f.file("content", meta(0o644, 1), 0);
+    let root = f.root(vec![("a", file.clone())]);
+    let key = record(&f, "one", &root);
+    let checkout = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    let sound = f.store.verify().unwrap();
+    assert_eq!((sound.files, sound.bytes, sound.damaged.len(), sound.records), (1, 7, 0, 0));
+    assert!(f.store.action(&key).unwrap().is_some());
+    f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    fs::write(link_of(&f, &file), "CONTENT").unwrap();
+    let report = f.store.verify().unwrap();
+    assert_eq!((report.damaged.len(), report.records), (1, 1));
+    assert!(report.damaged[0].starts_with("obj/"), "{:?}", report.damaged);
+    assert!(f.store.action(&key).unwrap().is_none());
+    assert!(!checkout.exists(), "it had the same inode");
+}
+
+#[test]
+fn verify_finds_directories_that_do_not_have_their_digest() {
+    let f = fixture();
+    let root = f.root(vec![("a", f.file("content", meta(0o644, 1), 0))]);
+    let other = f.root(vec![("b", f.file("content", meta(0o644, 1), 0))]);
+    let key = record(&f, "one", &root);
+    record(&f, "two", &other);
+    let row = f.store.index.get(f.store.index.trees, &other.dir.id.0).unwrap().unwrap();
+    f.store.index.write(|txn| f.store.index.trees.put(txn, &root.dir.id.0, &row)).unwrap();
+    let report = f.store.verify().unwrap();
+    assert_eq!((report.damaged.len(), report.records), (1, 1));
+    assert!(f.store.action(&key).unwrap().is_none());
+}
+
+#[test]
+fn a_directory_that_nobody_vouches_for_is_replaced() {
+    let f = fixture();
+    let root = f.root(vec![("a", f.file("content", meta(0o644, 1), 0))]);
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    // As after another boot: the row is gone, the directory is as it was.
+    fs::write(f.store.home().join("boot"), "another").unwrap();
+    f.store.distrust_other_boots().unwrap();
+    fs::remove_file(path.join("a")).unwrap();
+    assert_eq!(f.store.checkout(&root, &mut Inodes::default()).unwrap(), path);
+    assert_eq!(fs::read(path.join("a")).unwrap(), b"content");
+    f.store.distrust_other_boots().unwrap();
+    fs::write(path.join("b"), "").unwrap();
+    f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    assert!(path.join("b").exists(), "the same boot keeps its checkouts");
+}
+
+#[test]
+fn a_damaged_index_is_replaced_and_missing_directories_are_made() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let file = store.put(b"content", &meta(0o644, 1)).unwrap();
+    drop(store);
+    for damage in ["no index at all, but long enough to be taken for one".repeat(1000), String::new()] {
+        fs::write(home.path().join("index/data.mdb"), damage).unwrap();
+        fs::remove_dir_all(home.path().join("run")).unwrap();
+        let store = Store::open(home.path()).unwrap();
+        assert_eq!(store.read_small(&file, 100).unwrap(), b"content", "found without the index");
+        store.new_run().unwrap();
+    }
+}
+
+#[test]
+fn an_index_that_was_cut_short_is_an_error_and_no_crash() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let files: Vec<_> = (0..2000).map(|i| store.put(format!("{i}").as_bytes(), &meta(0o644, 1)).unwrap()).collect();
+    let key = RecordKey::of("test", &[b"one"]);
+    store.put_record(&[key], &"value").unwrap();
+    drop(store);
+    let index = fs::File::options().write(true).open(home.path().join("index/data.mdb")).unwrap();
+    index.set_len(5 * 4096).unwrap();
+    // Whatever it can still say, it is opened, and content is found.
+    let store = Store::open(home.path()).unwrap();
+    let _ = store.record::<String>(&key);
+    for file in files.iter().step_by(500) {
+        let _ = store.read_small(file, 100);
+    }
+}
+
+#[test]
+fn a_tree_may_be_deeper_than_a_stack() {
+    let f = fixture();
+    let mut entry = f.file("deep", meta(0o644, 1), 0);
+    for _ in 0..700 {
+        entry = f.dir(vec![("d", entry)]);
+    }
+    let Node::Dir(dir) = entry.node else { panic!("no directory") };
+    let root = Root { meta: entry.meta, dir };
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    assert_eq!(f.store.capture(&path, &f.store.empty()).unwrap().diff.id(), root.id());
+    record(&f, "deep", &root);
+    f.store.prune(&PrunePolicy::default()).unwrap();
+    assert_eq!(f.store.heal().unwrap(), 0);
+}
