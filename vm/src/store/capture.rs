@@ -18,7 +18,6 @@ use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
 
 use super::Store;
 use super::error::{IoContext, StoreError};
-use super::objects::empty_blob;
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeId, Xattrs};
 
 /// An upper directory that was taken in.
@@ -159,7 +158,7 @@ impl Walk<'_> {
             return Ok(Entry { meta, node: Node::File(*known) });
         }
         let (mut file_ref, inode) = self.store.adopt(&File::from(fd), &meta)?;
-        file_ref.link = if file_ref.blob == empty_blob() { 0 } else { group };
+        file_ref.link = group;
         self.inodes.lock().extend(inode);
         if group != 0 {
             self.hashed.lock().insert(group, file_ref);
