@@ -12,7 +12,6 @@ use rbc_vm::Vm;
 use rbc_vm::source::error::ImageError;
 use rbc_vm::source::image::Resolved;
 use rbc_vm::source::oci_layout::OciLayout;
-use rbc_vm::source::platform::Platform as SourcePlatform;
 use rbc_vm::source::reference::ImageReference;
 
 type Found = Result<ImageMeta, InputError>;
@@ -37,7 +36,7 @@ impl<'a> Surroundings<'a> {
             kind: InputErrorKind::Invalid,
             message: format!("failed to parse image name \"{reference}\": {e}"),
         })?;
-        let resolved = self.vm.registry().resolve(&parsed, &source_platform(platform)).map_err(input_error)?;
+        let resolved = self.vm.registry().resolve(&parsed, platform).map_err(|e| input_error(&e))?;
         meta(reference, &resolved)
     }
 }
@@ -56,8 +55,7 @@ impl Inputs for Surroundings<'_> {
             digest if digest.contains(':') => format!("{layout}@{digest}"),
             tag => format!("{layout}:{tag}"),
         };
-        let resolved =
-            OciLayout::parse(&name).and_then(|l| l.resolve(&source_platform(platform))).map_err(input_error)?;
+        let resolved = OciLayout::parse(&name).and_then(|l| l.resolve(platform)).map_err(|e| input_error(&e))?;
         meta(&name, &resolved)
     }
 
@@ -93,10 +91,6 @@ impl Inputs for Surroundings<'_> {
     }
 }
 
-fn source_platform(platform: &Platform) -> SourcePlatform {
-    SourcePlatform::new(&platform.os, &platform.architecture, &platform.variant)
-}
-
 fn meta(reference: &str, resolved: &Resolved) -> Found {
     let invalid = |message: String| InputError { kind: InputErrorKind::Invalid, message };
     let Some(pin) = resolved.manifest_digest.sha256_bytes() else {
@@ -114,8 +108,8 @@ fn meta(reference: &str, resolved: &Resolved) -> Found {
     })
 }
 
-fn input_error(error: ImageError) -> InputError {
-    let kind = match &error {
+fn input_error(error: &ImageError) -> InputError {
+    let kind = match error {
         ImageError::NotFound { .. } => InputErrorKind::NotFound,
         ImageError::NoMatchingPlatform { .. } => InputErrorKind::Platform,
         ImageError::Unauthorized { .. } => InputErrorKind::Denied,

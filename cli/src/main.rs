@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         rbc_vm::exec::helper_main();
     }
     let outcome = match Cli::parse().command {
-        Command::Build(args) => commands::build::run(*args),
+        Command::Build(args) => commands::build::run(&args),
         Command::Compile(args) => commands::compile::run(&args),
         Command::Cache(args) => commands::cache::run(&args),
     };

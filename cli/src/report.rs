@@ -2,7 +2,11 @@
 //! file, and the way out.
 
 mod explain;
+mod near;
 mod origin;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use rbc_compiler::{Diagnostic, FaultKind, Severity, SourceText, render};
 use rbc_ir::Plan;
@@ -12,10 +16,19 @@ use rbc_vm::store::StoreError;
 use crate::failure::{Exit, Failure};
 use crate::frontend::colour;
 
-/// Turns a build's error into what the user is told.
-pub(crate) fn build_failure(error: &BuildError, plan: &Plan, sources: &[SourceText]) -> Failure {
-    let explained = explain::explain(&error.kind);
+/// Turns a build's error into what the user is told. `contexts` are the
+/// directories of the plan's local contexts.
+pub(crate) fn build_failure(
+    error: &BuildError,
+    plan: &Plan,
+    sources: &[SourceText],
+    contexts: &BTreeMap<String, PathBuf>,
+) -> Failure {
+    let mut explained = explain::explain(&error.kind);
     let node = error.node.and_then(|id| plan.nodes.get(id));
+    if let Some(help) = node.and_then(|node| near::help(&error.kind, node, plan, contexts)) {
+        explained.help = Some(help);
+    }
     let place = node.and_then(|n| n.origin).and_then(|o| origin::find(plan, o, sources));
     let mut notes = explained.notes;
     let primary = match place {

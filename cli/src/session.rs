@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use rbc_vm::config::RegistryConfig;
-use rbc_vm::exec::userns;
+use rbc_vm::exec::{ExecError, userns};
 use rbc_vm::{Vm, VmOptions};
 
 use crate::failure::{Exit, Failure};
@@ -18,13 +18,15 @@ pub(crate) struct Session {
     pub(crate) vm: Vm,
     /// Signals.
     pub(crate) interrupt: Interrupt,
+    /// What builds have to do without, and why.
+    pub(crate) note: Option<String>,
 }
 
 impl Session {
     /// Opens the cache. Must be called while the process has one thread.
     pub(crate) fn open() -> Result<Self, Failure> {
         let home = home()?;
-        userns::enter_user_namespace().map_err(Failure::environment)?;
+        let ids = userns::enter_user_namespace().map_err(|e| sandbox_failure(&e))?;
         let interrupt = Interrupt::listen()?;
         let loaded = RegistryConfig::load().map_err(|e| {
             let exit = match &e {
@@ -38,7 +40,15 @@ impl Session {
         }
         let options = VmOptions { registry: loaded.registry, cancel: interrupt.flag.clone() };
         let vm = Vm::open(&home, options).map_err(|e| report::store_failure(&e))?;
-        Ok(Self { vm, interrupt })
+        Ok(Self { vm, interrupt, note: ids.note })
+    }
+}
+
+fn sandbox_failure(error: &ExecError) -> Failure {
+    let failure = Failure::environment(error);
+    match error {
+        ExecError::UserNamespace { help, .. } => failure.help(help),
+        _ => failure,
     }
 }
 

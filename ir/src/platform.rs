@@ -22,6 +22,7 @@ impl Platform {
     /// Returns the platform in its normal form.
     pub fn new(os: &str, architecture: &str, variant: &str) -> Self {
         let os = match os.to_ascii_lowercase().as_str() {
+            "" => "linux".to_owned(),
             "macos" => "darwin".to_owned(),
             other => other.to_owned(),
         };
@@ -29,9 +30,10 @@ impl Platform {
         let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
             ("x86_64" | "x86-64" | "amd64", "v1") => ("amd64", ""),
             ("x86_64" | "x86-64", v) => ("amd64", v),
-            ("i386", _) => ("386", ""),
-            ("aarch64" | "arm64", "8" | "v8") => ("arm64", ""),
-            ("aarch64", v) => ("arm64", v),
+            ("i386" | "i486" | "i586" | "i686" | "x86" | "386", _) => ("386", ""),
+            ("aarch64" | "arm64", "8" | "v8" | "v8.0") => ("arm64", ""),
+            ("aarch64" | "arm64", "9" | "9.0" | "v9.0") => ("arm64", "v9"),
+            ("aarch64" | "arm64", v) => ("arm64", v),
             ("armhf", _) => ("arm", "v7"),
             ("armel", _) => ("arm", "v6"),
             ("arm", "" | "7") => ("arm", "v7"),
@@ -111,6 +113,9 @@ mod tests {
             ("linux/arm64/v8", "linux/arm64"),
             ("linux/arm", "linux/arm/v7"),
             ("linux/arm/v6", "linux/arm/v6"),
+            ("linux/amd64/v1", "linux/amd64"),
+            ("linux/i686", "linux/386"),
+            ("macos/arm64", "darwin/arm64"),
             ("Linux/AMD64", "linux/amd64"),
         ] {
             assert_eq!(Platform::parse(text).map(|p| p.to_string()).as_deref(), Some(want), "{text}");

@@ -30,15 +30,21 @@ fn find_program() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("RBC_BIN") {
         return fs::canonicalize(&path).with_context(|| format!("RBC_BIN={}", path.display()));
     }
+    // target/PROFILE/deps/TEST, or target/PROFILE/PROGRAM
+    let this = std::env::current_exe()?;
+    let mut profile = this.parent().context("no target directory")?;
+    if profile.ends_with("deps") {
+        profile = profile.parent().context("no target directory")?;
+    }
     // Cargo does not build another package's program for a test.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "rbc"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status()?;
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--package", "rbc"]).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build.status()?;
     ensure!(status.success(), "cargo build: {status}");
-    let test = std::env::current_exe()?;
-    let profile = test.ancestors().nth(2).context("no target directory")?;
     Ok(fs::canonicalize(profile.join("rbc"))?)
 }
 

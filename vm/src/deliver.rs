@@ -16,7 +16,7 @@ use crate::export::{
 use crate::schedule::{Built, BuiltInstance};
 use crate::source::digest::BlobDigest;
 use crate::source::image::LayerDescriptor;
-use crate::store::{Layer, RecordKey, Store};
+use crate::store::{Layer, RecordKey, Store, StoreError};
 
 /// What an export made.
 #[derive(Clone, Debug)]
@@ -43,7 +43,24 @@ impl Vm {
         };
         let started = Instant::now();
         observer.event(Event::Export { what: what.to_owned(), took: None });
-        let delivered = match output.kind {
+        let delivered = match self.export_once(built, output) {
+            // The archive of a base layer can be had again.
+            Err(ExportError::BaseDamaged { digest }) => {
+                self.store.drop_blob(&digest).map_err(|e| in_store(self.store(), e))?;
+                self.export_once(built, output)?
+            }
+            Err(source) if source.may_be_damage() => match self.store.heal().map_err(|e| in_store(self.store(), e))? {
+                0 => return Err(source),
+                _ => return Err(ExportError::Forgotten { source: Box::new(source) }),
+            },
+            delivered => delivered?,
+        };
+        observer.event(Event::Export { what: what.to_owned(), took: Some(started.elapsed()) });
+        Ok(delivered)
+    }
+
+    fn export_once(&self, built: &Built, output: &Output) -> Result<Delivered, ExportError> {
+        match output.kind {
             OutputKind::Local | OutputKind::Tar => self.export_files(built, output),
             _ => self.with_image(built, output, |assembled| Delivered {
                 descriptor: Some(assembled.top.clone()),
@@ -53,9 +70,7 @@ impl Vm {
                 },
                 left_out: Vec::new(),
             }),
-        }?;
-        observer.event(Event::Export { what: what.to_owned(), took: Some(started.elapsed()) });
-        Ok(delivered)
+        }
     }
 
     fn export_files(&self, built: &Built, output: &Output) -> Result<Delivered, ExportError> {
@@ -131,6 +146,10 @@ impl Vm {
     }
 }
 
+fn in_store(store: &Store, e: StoreError) -> ExportError {
+    ExportError::at("mend", store.home())(e.into_io())
+}
+
 type Opener<'a> = Box<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Sync + 'a>;
 
 /// Archives of layers that were made before, in the store's blob directory.
@@ -183,9 +202,9 @@ impl LayerCache for StoredLayers<'_> {
     }
 
     fn put(&self, key: &LayerKey, layer: CachedLayer) -> io::Result<CachedLayer> {
-        self.0.publish_blob(&layer.path, &layer.digest).map_err(io::Error::other)?;
+        self.0.publish_blob(&layer.path, &layer.digest).map_err(StoreError::into_io)?;
         let record = LayerRecord { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
-        self.0.put_record(&[record_key(key)], &record).map_err(io::Error::other)?;
+        self.0.put_record(&[record_key(key)], &record).map_err(StoreError::into_io)?;
         Ok(CachedLayer { path: self.0.blob_path(&layer.digest), ..layer })
     }
 }

@@ -10,6 +10,7 @@ pub mod archive;
 pub mod config;
 pub mod context;
 mod deliver;
+mod directory;
 pub mod event;
 pub mod exec;
 pub mod export;

@@ -18,10 +18,12 @@ use crate::source::git::{GitClient, GitOptions};
 use crate::source::http::HttpClient;
 use crate::source::image::{BlobCache, LayerDescriptor, Resolved};
 use crate::source::oci_layout::OciLayout;
-use crate::source::platform::Platform as SourcePlatform;
 use crate::source::reference::ImageReference;
 use crate::source::registry::{Credentials, Registry, RegistryOptions, RetryPolicy};
 use crate::store::{Store, StoreError};
+
+/// Stack of a thread that walks trees: only what is touched takes memory.
+pub(crate) const STACK: usize = 32 << 20;
 
 /// What a [`Vm`] is made with.
 #[derive(Debug, Default, Clone)]
@@ -50,6 +52,9 @@ impl Vm {
     ///
     /// If the store cannot be used.
     pub fn open(home: &Path, options: VmOptions) -> Result<Self, StoreError> {
+        // Walks of trees recurse, and trees may be deep. Somebody who made the
+        // pool before has decided.
+        let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
         let store = Arc::new(Store::open(home)?);
         let (connect, idle) = (options.registry.connect_timeout, options.registry.idle_timeout);
         let http = HttpClient::new(connect, idle, RetryPolicy::default(), options.cancel.clone());
@@ -72,6 +77,15 @@ impl Vm {
     /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Re-hashes the whole store and takes out of use what is damaged.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] if another process uses the store.
+    pub fn verify(&self) -> Result<crate::store::VerifyReport, StoreError> {
+        self.store.verify()
     }
 
     /// Returns the client of web servers.
@@ -117,10 +131,9 @@ impl Vm {
         layout: Option<&str>,
     ) -> Result<Resolved, BuildErrorKind> {
         let digest = BlobDigest::from_sha256(pin.0);
-        let platform = SourcePlatform::new(&platform.os, &platform.architecture, &platform.variant);
         let resolved = match layout {
-            Some(directory) => OciLayout::parse(&format!("{directory}@{digest}"))?.resolve(&platform)?,
-            None => self.registry.resolve(&parse(reference)?.with_digest(digest), &platform)?,
+            Some(directory) => OciLayout::parse(&format!("{directory}@{digest}"))?.resolve(platform)?,
+            None => self.registry.resolve(&parse(reference)?.with_digest(digest), platform)?,
         };
         Ok(resolved)
     }

@@ -53,9 +53,12 @@ pub(crate) struct Cli {
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    // As with docker, the last of a repeated flag counts.
     /// Build an image from a Dockerfile
+    #[command(args_override_self = true)]
     Build(Box<BuildArgs>),
     /// Print the plan of a build as JSON, without running it
+    #[command(args_override_self = true)]
     Compile(CompileArgs),
     /// Show and trim the cache
     Cache(CacheArgs),
@@ -92,13 +95,14 @@ mod tests {
 
     #[test]
     fn dockers_spellings_are_understood() {
-        let line = "rbc build -f D -t a -t b --target=x --build-arg A=1 --build-arg B --label l=1 --no-cache \
+        let line = "rbc build -f other -f D -t a -t b --target=x --build-arg A=1 --build-arg B --label l=1 --no-cache \
                     --no-cache-filter a,b -o out --output type=tar,dest=x --platform linux/amd64,linux/arm64 \
                     --progress=plain -q --iidfile i --metadata-file m --secret id=s,src=f --ssh default=sock \
                     --build-context n=dir --network none --add-host h:1.2.3.4 --ulimit nofile=1:2 --shm-size 64m \
                     --pull --jobs 3 ctx";
         let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
         let Command::Build(args) = cli.command else { panic!("another command") };
+        assert_eq!(args.source.file.as_deref(), Some(std::path::Path::new("D")));
         assert_eq!(args.tags, ["a", "b"]);
         assert_eq!(args.source.target.as_deref(), Some("x"));
         assert_eq!(args.no_cache_filter, ["a", "b"]);

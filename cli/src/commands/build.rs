@@ -19,10 +19,10 @@ use crate::session::Session;
 use crate::{given, report};
 
 /// Runs the command.
-pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
-    refuse_what_needs_a_daemon(&args)?;
+pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
+    refuse_what_needs_a_daemon(args)?;
     frontend::check_context(&args.context)?;
-    let mut outputs = outputs(&args)?;
+    let mut outputs = outputs(args)?;
     let secrets = given::secrets(&args.secrets)?;
     let ssh = given::agents(&args.ssh)?;
 
@@ -30,16 +30,20 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
     let interrupt = session.interrupt.clone();
     let begun = Instant::now();
     let built = || -> Result<(Made, Counts), Failure> {
-        let program = program(&session, &args)?;
+        let program = program(&session, args)?;
         for output in &mut outputs {
             output.image.epoch = output.image.epoch.or(program.source_date_epoch);
             output.files.epoch = output.files.epoch.or(program.source_date_epoch);
         }
-        let progress = Progress::start(mode(&args), &program.plan);
+        let contexts = contexts(&program.plan, args);
+        let progress = Progress::start(mode(args), &program.plan);
+        if let Some(note) = &session.note {
+            progress.event(Event::Warning { node: None, message: note.clone() });
+        }
         let request = BuildRequest {
             plan: &program.plan,
             target: 0,
-            contexts: contexts(&program.plan, &args),
+            contexts: contexts.clone(),
             secrets,
             ssh,
             jobs: args.jobs,
@@ -50,8 +54,8 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
         let outcome = session
             .vm
             .build(&request)
-            .map_err(|e| report::build_failure(&e, &program.plan, &program.sources))
-            .and_then(|built| export(&session, &built, &outputs, &args, &progress));
+            .map_err(|e| report::build_failure(&e, &program.plan, &program.sources, &contexts))
+            .and_then(|built| export(&session, &built, &outputs, args, &progress));
         let counts = progress.finish();
         Ok((outcome?, counts))
     }();
@@ -62,10 +66,10 @@ pub(crate) fn run(args: BuildArgs) -> Result<(), Failure> {
         }
         other => other?,
     };
-    write_files(&args, &made)?;
+    write_files(args, &made)?;
     if args.quiet {
         print_digest(&made)?;
-    } else if mode(&args) != ProgressMode::Quiet && mode(&args) != ProgressMode::Rawjson {
+    } else if mode(args) != ProgressMode::Quiet && mode(args) != ProgressMode::Rawjson {
         let _ = writeln!(io::stderr(), "{}", summary(&made, counts, &outputs, begun));
     }
     Ok(())
@@ -217,7 +221,7 @@ fn print_digest(made: &Made) -> Result<(), Failure> {
 /// What is said at the end.
 fn summary(made: &Made, counts: Counts, outputs: &[Output], begun: Instant) -> String {
     let mut lines = vec![format!(
-        "built in {}: {} {} run, {} cached",
+        "built in {}: {} {} run, {} from the cache",
         seconds(begun.elapsed()),
         counts.ran,
         if counts.ran == 1 { "step" } else { "steps" },

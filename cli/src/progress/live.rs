@@ -168,11 +168,11 @@ impl State {
             Event::Finished { node, took } => {
                 self.running.remove(&node);
                 self.finished += 1;
-                vec![self.ended(style("  done").green().for_stderr(), node, took)]
+                vec![self.ended(&style("  done").green().for_stderr(), node, took)]
             }
             Event::Failed { node, took } => {
                 self.running.remove(&node);
-                vec![self.ended(style("failed").red().bold().for_stderr(), node, took)]
+                vec![self.ended(&style("failed").red().bold().for_stderr(), node, took)]
             }
             Event::Warning { message, .. } => {
                 vec![format!("{} {message}", style("warning:").yellow().bold().for_stderr())]
@@ -193,7 +193,7 @@ impl State {
         self.names.get(node).and_then(|n| n.lines().next()).unwrap_or_default()
     }
 
-    fn ended(&self, how: console::StyledObject<&str>, node: NodeId, took: Duration) -> String {
+    fn ended(&self, how: &console::StyledObject<&str>, node: NodeId, took: Duration) -> String {
         format!("{how} {} {}", self.name(node), style(seconds(took)).dim().for_stderr())
     }
 

@@ -45,7 +45,7 @@ impl Progress {
             ProgressMode::Quiet => Box::new(quiet::Quiet),
             ProgressMode::Auto | ProgressMode::Plain => Box::new(plain::Plain::new(names(), stderr())),
         };
-        Self { display, tally: Tally::default() }
+        Self { display, tally: Tally::new(plan) }
     }
 
     /// Ends the display and returns what was counted.

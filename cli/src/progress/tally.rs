@@ -2,11 +2,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rbc_ir::{NodeId, Op, Plan};
 use rbc_vm::event::Event;
 
 /// Counts while a build runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tally {
+    /// Nodes that are no steps of the user's: looking at a context happens
+    /// in every build.
+    silent: Vec<bool>,
     ran: AtomicUsize,
     cached: AtomicUsize,
 }
@@ -21,13 +25,26 @@ pub(crate) struct Counts {
 }
 
 impl Tally {
+    /// Starts to count the steps of a plan.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let silent = plan.nodes.iter().map(|n| matches!(n.op, Op::Local { .. } | Op::Scratch)).collect();
+        Self { silent, ran: AtomicUsize::new(0), cached: AtomicUsize::new(0) }
+    }
+
     /// Takes note of an event.
     pub(crate) fn note(&self, event: &Event) {
-        match event {
-            Event::Finished { .. } => self.ran.fetch_add(1, Ordering::Relaxed),
-            Event::Cached { .. } => self.cached.fetch_add(1, Ordering::Relaxed),
-            _ => 0,
+        let (node, counter) = match event {
+            Event::Finished { node, .. } => (node, &self.ran),
+            Event::Cached { node } => (node, &self.cached),
+            _ => return,
         };
+        if self.counts_node(*node) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counts_node(&self, node: NodeId) -> bool {
+        !self.silent.get(node).copied().unwrap_or_default()
     }
 
     /// Returns the counts so far.

@@ -1,6 +1,8 @@
 //! What each failure means to a user: the words, the way out, whose fault it
 //! is. Each code has an entry in `docs/reference/errors-build.md`.
 
+use std::fmt::Display;
+
 use rbc_vm::context::ContextError;
 use rbc_vm::exec::{ExecError, ExitStatus};
 use rbc_vm::fs::CopyError;
@@ -45,7 +47,7 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    fn new(code: &'static str, exit: Exit, message: impl ToString) -> Self {
+    fn new(code: &'static str, exit: Exit, message: impl Display) -> Self {
         Self { code, message: message.to_string(), label: String::new(), notes: Vec::new(), help: None, exit }
     }
 
@@ -66,7 +68,6 @@ pub(crate) fn explain(kind: &BuildErrorKind) -> Explained {
             explained.help(exit_help(status, tail))
         }
         BuildErrorKind::Action(action) => files(&action.error),
-        BuildErrorKind::Copy(error) => files(error),
         BuildErrorKind::User(error) => Explained::new(FILES, Exit::Failed, error),
         BuildErrorKind::Path(error) => Explained::new(FILES, Exit::Failed, error),
         BuildErrorKind::Mount { .. } => Explained::new(FILES, Exit::Failed, kind),
@@ -130,7 +131,8 @@ fn exit_help(status: &ExitStatus, tail: &[u8]) -> Option<String> {
         ExitStatus::Code(127) if said(b"/bin/sh") => {
             Some("the image may have no shell; the JSON form (`RUN [\"prog\", \"arg\"]`) needs none".to_owned())
         }
-        ExitStatus::Signal(9) => Some("the machine may have run out of memory".to_owned()),
+        // A shell reports a signal of its child as 128 and the number.
+        ExitStatus::Signal(9) | ExitStatus::Code(137) => Some("the machine may have run out of memory".to_owned()),
         _ if said(b"no space left on device") => {
             Some("free some space: `rbc cache prune`, or set RBC_HOME to a larger disk".to_owned())
         }
@@ -179,10 +181,26 @@ pub(crate) fn store_help(error: &StoreError) -> Option<String> {
         StoreError::NoSpace { .. } => {
             Some("free some space: `rbc cache prune`, or set RBC_HOME to a larger disk".to_owned())
         }
-        StoreError::Busy { .. } => Some("wait until it has ended".to_owned()),
-        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            Some("set RBC_HOME to a directory of your own".to_owned())
+        StoreError::OtherIds { .. } => Some(
+            "run rbc as the user who made it, or set RBC_HOME to a directory of your own; \
+             if your ranges in /etc/subuid or /etc/subgid were changed, remove it as root"
+                .to_owned(),
+        ),
+        StoreError::SingleId { path } => {
+            Some(format!("remove it (`rm -rf {}`), or set RBC_HOME to another directory", path.display()))
         }
+        StoreError::Index { path, .. } | StoreError::IndexDamaged { path, .. } => {
+            Some(format!("if it stays so, remove {}: steps will run anew", path.display()))
+        }
+        StoreError::Missing { .. } | StoreError::Tree(_) => {
+            Some("`rbc cache prune --all` empties the cache; steps will run anew".to_owned())
+        }
+        StoreError::Busy { .. } => Some("wait until it has ended".to_owned()),
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Some(
+            "it may belong to another user (`sudo rbc` keeps a cache of its own): \
+                 set RBC_HOME to a directory of your own"
+                .to_owned(),
+        ),
         _ => None,
     }
 }
@@ -190,6 +208,8 @@ pub(crate) fn store_help(error: &StoreError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use rbc_vm::fs::ActionError;
 
     use super::*;
 
@@ -228,7 +248,7 @@ mod tests {
     #[test]
     fn a_missing_file_comes_with_near_names() {
         let error = CopyError::SourceMissing { source: "/app/mypp".into(), near: vec!["/app/myapp".into()] };
-        let explained = explain(&BuildErrorKind::Copy(error));
+        let explained = explain(&BuildErrorKind::Action(ActionError { index: 0, error }));
         assert_eq!(explained.help.as_deref(), Some("did you mean `/app/myapp`?"));
     }
 

@@ -37,6 +37,7 @@ fn an_unchanged_build_runs_nothing() -> Result<()> {
     assert!(ran(&first).iter().any(|s| s.starts_with("RUN cp main.c")), "{}", first.stderr);
     let second = workspace.built(&[])?;
     assert_eq!(ran(&second), Vec::<String>::new(), "{}", second.stderr);
+    assert!(second.stderr.contains("0 steps run"), "{}", second.stderr);
     Ok(())
 }
 
@@ -193,5 +194,27 @@ fn pruning_frees_the_cache_and_leaves_it_usable() -> Result<()> {
     let again = workspace.built(&["-o", "out"])?;
     assert_eq!(again.step("RUN cp main.c").as_deref(), Some("DONE"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(workspace.path("out/out"))?, "int main;\n");
+    Ok(())
+}
+
+#[test]
+fn equal_content_in_other_layers_keeps_layers_and_history_together() -> Result<()> {
+    // The last RUN of both stages has the same command and, times apart, the
+    // same files below it; its result must not bring the other's layers.
+    let workspace = Workspace::new(fixtures::registry())?;
+    let dockerfile = "FROM alpine AS two\nRUN echo a > /a\nRUN echo b > /b\nRUN echo c > /c\n\
+                      FROM alpine AS one\nRUN echo a > /a; echo b > /b\nRUN echo c > /c\n";
+    workspace.write("Dockerfile", dockerfile)?;
+    workspace.built(&["--target", "two"])?;
+    let one = workspace.built(&["--target", "one", "-o", "type=oci,dest=image.tar,tar=false"])?;
+    assert_eq!(ran(&one), ["RUN echo a > /a; echo b > /b"], "{}", one.stderr);
+    let blob = |name: &str| rbc_tests::result::json(&workspace.path("image.tar").join(name));
+    let digest =
+        |value: &serde_json::Value| value["digest"].as_str().unwrap_or_default().replace("sha256:", "blobs/sha256/");
+    let manifest = blob(&digest(&blob("index.json")?["manifests"][0]))?;
+    let config = blob(&digest(&manifest["config"]))?;
+    let layers = manifest["layers"].as_array().map_or(0, Vec::len);
+    let steps = config["history"].as_array().into_iter().flatten().filter(|h| h["empty_layer"] != true).count();
+    assert_eq!((layers, config["rootfs"]["diff_ids"].as_array().map(Vec::len)), (steps, Some(layers)));
     Ok(())
 }

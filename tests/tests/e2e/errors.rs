@@ -45,8 +45,9 @@ fn several_mistakes_are_told_at_once() -> Result<()> {
 #[test]
 fn an_unknown_stage() -> Result<()> {
     let ran = build("FROM alpine AS builder\nRUN true\nFROM alpine\nCOPY --from=buidler /etc/passwd /\n")?;
-    says(&ran, 2, &["error", "buidler", "Dockerfile:4"]);
-    assert!(ran.stderr.contains("builder"), "{}", ran.stderr);
+    // It could be an image: whether the Hub can be asked depends on the machine.
+    assert!(matches!(ran.code, Some(2 | 3)), "{:?}", ran.code);
+    says(&ran, ran.code.unwrap_or_default(), &["error", "buidler", "Dockerfile:4", "did you mean the stage `builder`"]);
     Ok(())
 }
 
@@ -87,16 +88,15 @@ fn a_failing_command() -> Result<()> {
 
 #[test]
 fn a_command_killed_by_a_signal() -> Result<()> {
-    let ran = build("FROM alpine\nRUN sh -c 'kill -9 $$' ; exec sh -c 'kill -TERM $$; sleep 9'\n")?;
-    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    says(&ran, 1, &["Dockerfile:2"]);
+    let ran = build("FROM alpine\nRUN sh -c 'kill -9 $$'; exit $?\n")?;
+    says(&ran, 1, &["137", "Dockerfile:2", "memory"]);
     Ok(())
 }
 
 #[test]
 fn a_program_that_is_not_there() -> Result<()> {
     let ran = build("FROM alpine\nRUN [\"/no/such/prog\"]\n")?;
-    says(&ran, 1, &["/no/such/prog", "Dockerfile:2"]);
+    says(&ran, 1, &["127", "Dockerfile:2", "exec: \"/no/such/prog\""]);
     Ok(())
 }
 
@@ -113,7 +113,8 @@ fn a_failure_keeps_what_is_done() -> Result<()> {
 
 #[test]
 fn an_image_that_is_not_there() -> Result<()> {
-    let ran = build("FROM alpine:no-such-tag\nRUN true\n")?;
+    let host = fixtures::registry().host();
+    let ran = build(&format!("FROM {host}/library/alpine:no-such-tag\nRUN true\n"))?;
     says(&ran, 2, &["error", "alpine:no-such-tag", "not found", "Dockerfile:1"]);
     Ok(())
 }
@@ -153,7 +154,8 @@ fn a_full_disk() -> Result<()> {
         rbc_tests::probe::skipped("a_full_disk", "tmpfs cannot be mounted here");
         return Ok(());
     };
-    workspace.write("Dockerfile", "FROM alpine\nRUN echo kept > /kept\nRUN yes | head -c 100000000 > /large\n")?;
+    workspace
+        .write("Dockerfile", "FROM alpine\nRUN echo kept > /kept\nRUN dd if=/dev/zero of=/large bs=1M count=100\n")?;
     let ran = workspace.build(&[])?;
     assert!(matches!(ran.code, Some(1 | 3)), "{:?} {}", ran.code, ran.stderr);
     assert!(ran.stderr.to_lowercase().contains("no space"), "{}", ran.stderr);

@@ -98,6 +98,10 @@ fn the_cache_is_sound(workspace: &Workspace) -> Result<()> {
     let again = workspace.built(&["-o", "out"])?;
     assert_eq!(again.step("RUN echo done").as_deref(), Some("CACHED"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(workspace.path("out/after"))?, "done before\n");
+    Ok(())
+}
+
+fn no_directories_are_left(workspace: &Workspace) -> Result<()> {
     let left: Vec<_> = fs::read_dir(workspace.home().join("run"))?.collect::<Result<_, _>>()?;
     assert!(left.is_empty(), "left in run/: {left:?}");
     Ok(())
@@ -121,6 +125,12 @@ fn stopped_by(signal: Signal, unique: &str) -> Result<()> {
     }
     nothing_is_left(unique)?;
     no_mounts_are_left(&workspace)?;
+    if signal == Signal::SIGKILL {
+        // Nobody was left to clean up; a prune does it.
+        let pruned = workspace.run(["cache", "prune"])?;
+        assert_eq!(pruned.code, Some(0), "{}", pruned.stderr);
+    }
+    no_directories_are_left(&workspace)?;
     the_cache_is_sound(&workspace)
 }
 

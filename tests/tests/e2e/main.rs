@@ -6,6 +6,7 @@ mod context;
 mod errors;
 mod interrupt;
 mod links;
+mod ordinary_user;
 mod outputs;
 mod plan;
 mod programs;

@@ -80,7 +80,7 @@ fn roots(workspace: &Workspace) -> Result<Vec<(&'static str, PathBuf)>> {
 fn unpack_docker(archive: &Path, scratch: &Path, into: &Path) -> Result<()> {
     untar(archive, scratch)?;
     let manifest = json(&scratch.join("manifest.json"))?;
-    assert_eq!(manifest[0]["RepoTags"][0], "docker.io/library/myapp:1");
+    assert_eq!(manifest[0]["RepoTags"][0], "myapp:1");
     let Some(layers) = manifest[0]["Layers"].as_array() else { bail!("no layers in {manifest}") };
     for layer in layers {
         untar(&scratch.join(layer.as_str().unwrap_or_default()), into)?;

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rbc_ir::{Digest, Hasher};
+use rbc_ir::Digest;
 use rustc_hash::FxHashMap;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::ContextError;
 use super::scan::{Found, FoundDir};
 use super::stat_index::{Row, Stamp, key, now};
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
+use crate::fs::links::group_number;
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeError};
 use crate::store::{Store, StoreError};
 
@@ -37,11 +39,11 @@ pub(super) fn read(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Root, ContextError> {
     let mut names = FxHashMap::default();
-    links(found, &mut Vec::new(), &mut names);
+    links(found, &mut Vec::new(), &mut names, 0);
     let groups = names.into_iter().filter(|(_, paths): &(_, Vec<_>)| paths.len() > 1);
     let groups = groups.map(|(inode, paths)| (inode, group_number(paths))).collect();
     let reader = Reader { store, context, groups, rows: Mutex::default(), bytes: AtomicU64::new(0), progress };
-    let dir = reader.dir(found, &[])?;
+    let dir = reader.dir(found, &[], 0)?;
     let rows = reader.rows.into_inner();
     if !rows.is_empty() {
         store.put_context_rows(&rows)?;
@@ -50,13 +52,13 @@ pub(super) fn read(
 }
 
 /// Finds files with several names, by inode.
-fn links(dir: &FoundDir, path: &mut Vec<u8>, names: &mut FxHashMap<(u64, u64), Vec<Vec<u8>>>) {
+fn links(dir: &FoundDir, path: &mut Vec<u8>, names: &mut FxHashMap<(u64, u64), Vec<Vec<u8>>>, level: usize) {
     for (name, found) in &dir.children {
         let length = path.len();
         path.push(b'/');
         path.extend_from_slice(name);
         match found {
-            Found::Dir(below) => links(below, path, names),
+            Found::Dir(below) => deeper(level, || links(below, path, names, level + 1)),
             Found::File(stat) if stat.st_nlink > 1 => {
                 names.entry((stat.st_dev, stat.st_ino)).or_default().push(path.clone());
             }
@@ -64,17 +66,6 @@ fn links(dir: &FoundDir, path: &mut Vec<u8>, names: &mut FxHashMap<(u64, u64), V
         }
         path.truncate(length);
     }
-}
-
-/// A number for a hard link group that depends on its paths only.
-fn group_number(mut paths: Vec<Vec<u8>>) -> u64 {
-    paths.sort();
-    let mut hasher = Hasher::new();
-    for path in &paths {
-        hasher.field(path);
-    }
-    let digest = hasher.finish();
-    u64::from_le_bytes(digest.0[..8].try_into().unwrap_or_default()).max(1)
 }
 
 fn meta(stat: &Stat) -> Meta {
@@ -92,14 +83,18 @@ fn tree_error(e: TreeError) -> ContextError {
 }
 
 impl Reader<'_> {
-    fn dir(&self, found: &FoundDir, path: &[u8]) -> Result<DirRef, ContextError> {
+    fn dir(&self, found: &FoundDir, path: &[u8], level: usize) -> Result<DirRef, ContextError> {
         let has_files = found.children.values().any(|c| matches!(c, Found::File(_)));
         let row_key = key(self.context.as_os_str().as_bytes(), path, &found.stat);
         let row = if has_files { self.store.context_row(&row_key)? } else { None };
         let mut row = row.map(|bytes| Row::decode(&bytes)).unwrap_or_default();
         let children: Vec<(&Name, &Found)> = found.children.iter().collect();
-        let entries: Result<Vec<_>, ContextError> =
-            children.par_iter().with_min_len(32).map(|(name, child)| self.entry(&row, path, name, child)).collect();
+        let one = |(name, child): &(&Name, &Found)| self.entry(&row, path, name, child, level);
+        let entries: Result<Vec<_>, ContextError> = if level < PARALLEL_LEVELS {
+            children.par_iter().with_min_len(32).map(one).collect()
+        } else {
+            children.iter().map(one).collect()
+        };
         let mut changed = false;
         let mut list = Vec::new();
         for (name, entry, hashed) in entries? {
@@ -116,7 +111,7 @@ impl Reader<'_> {
         Ok(self.store.make(list).map_err(tree_error)?.reference())
     }
 
-    fn entry(&self, row: &Row, path: &[u8], name: &Name, found: &Found) -> Result<Read, ContextError> {
+    fn entry(&self, row: &Row, path: &[u8], name: &Name, found: &Found, level: usize) -> Result<Read, ContextError> {
         let plain = |stat: &Stat, node| Ok((name.clone(), Entry { meta: meta(stat), node }, None));
         match found {
             Found::Dir(dir) => {
@@ -125,7 +120,7 @@ impl Reader<'_> {
                     below.push(b'/');
                 }
                 below.extend_from_slice(name);
-                plain(&dir.stat, Node::Dir(self.dir(dir, &below)?))
+                plain(&dir.stat, Node::Dir(deeper(level, || self.dir(dir, &below, level + 1))?))
             }
             Found::Symlink(stat, text) => plain(stat, Node::Symlink(text.clone())),
             Found::Special(stat) => match FileType::from_raw_mode(stat.st_mode) {

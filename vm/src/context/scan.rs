@@ -7,12 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::ContextError;
 use super::wanted::Wanted;
+use crate::directory::{DIRECTORY, names};
 use crate::fs::Name;
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
 use crate::fs::glob;
 use crate::fs::ignore::{Matched, Patterns};
 
@@ -46,8 +48,6 @@ impl FoundDir {
         self.complete
     }
 }
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Looks at all wanted paths of a directory.
 pub(super) fn scan(directory: &Path, ignore: &Patterns, wanted: &[Wanted]) -> Result<FoundDir, ContextError> {
@@ -168,7 +168,7 @@ impl Scan<'_> {
     /// Names in a directory that the ignore file leaves.
     fn names(&self, at: &[Name]) -> Result<Vec<Name>, ContextError> {
         let fd = self.open(at)?;
-        list(fd.as_fd()).map_err(|e| self.error("read", at, e))
+        sorted_names(fd.as_fd()).map_err(|e| self.error("read", at, e))
     }
 
     /// Looks at one name and keeps what it is; a directory without its
@@ -220,7 +220,7 @@ impl Scan<'_> {
             push(&mut path, name);
         }
         let matched = self.matched(&path);
-        let children = self.all(fd.as_fd(), &path, &matched)?;
+        let children = self.all(fd.as_fd(), &path, &matched, at.len())?;
         if let Some(dir) = self.dir_mut(at) {
             dir.children = children;
             dir.complete = true;
@@ -239,9 +239,15 @@ impl Scan<'_> {
 
     /// Everything below a directory. `path` is its place in the context, `at`
     /// what the ignore file says of it.
-    fn all(&self, fd: BorrowedFd<'_>, path: &[u8], at: &Matched) -> Result<BTreeMap<Name, Found>, ContextError> {
+    fn all(
+        &self,
+        fd: BorrowedFd<'_>,
+        path: &[u8],
+        at: &Matched,
+        level: usize,
+    ) -> Result<BTreeMap<Name, Found>, ContextError> {
         let fail = |action, e: io::Error| self.error(action, &[path.into()], e);
-        let names = list(fd).map_err(|e| fail("read", e))?;
+        let names = sorted_names(fd).map_err(|e| fail("read", e))?;
         let one = |name: Name| -> Result<Option<(Name, Found)>, ContextError> {
             let mut below = path.to_vec();
             push(&mut below, &name);
@@ -261,7 +267,7 @@ impl Scan<'_> {
                 Some(Found::Dir(mut dir)) => {
                     let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty());
                     let child = child.map_err(|e| self.error("open", &[below.as_slice().into()], e.into()))?;
-                    dir.children = self.all(child.as_fd(), &below, &matched)?;
+                    dir.children = deeper(level, || self.all(child.as_fd(), &below, &matched, level + 1))?;
                     dir.complete = true;
                     let keep = !excluded || !dir.children.is_empty();
                     keep.then_some((name, Found::Dir(dir)))
@@ -270,8 +276,11 @@ impl Scan<'_> {
                 found => found.map(|f| (name, f)),
             })
         };
-        let found: Result<Vec<_>, _> =
-            names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect();
+        let found: Result<Vec<_>, _> = if level < PARALLEL_LEVELS {
+            names.into_par_iter().with_min_len(64).filter_map(|n| one(n).transpose()).collect()
+        } else {
+            names.into_iter().filter_map(|n| one(n).transpose()).collect()
+        };
         Ok(found?.into_iter().collect())
     }
 }
@@ -297,15 +306,10 @@ fn found(fd: BorrowedFd<'_>, name: &Name, stat: Stat) -> io::Result<Option<Found
     }))
 }
 
-fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
-    let mut names = Vec::new();
-    for entry in DirStream::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.into());
-        }
-    }
+/// Names in a directory, sorted, so that what is looked at first does not
+/// depend on the file system.
+fn sorted_names(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
+    let mut names = names(fd)?;
     names.sort();
     Ok(names)
 }

@@ -37,13 +37,12 @@ pub enum ExecError {
     #[error("cancelled")]
     Cancelled,
     /// A user namespace could not be entered.
-    #[error(
-        "enter a user namespace: {step}: {source} (allow unprivileged user namespaces \
-         or run as root)"
-    )]
+    #[error("{step}: {source}")]
     UserNamespace {
         /// The step.
         step: String,
+        /// What to change.
+        help: String,
         /// The system's answer.
         source: io::Error,
     },

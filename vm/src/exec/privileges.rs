@@ -97,8 +97,8 @@ fn set_ids(spec: &SandboxSpec) -> Result<Option<GroupsRefused>, Failure> {
 
 fn id_failure(what: &str, value: impl std::fmt::Display, errno: Errno) -> Failure {
     let hint = if errno == Errno::INVAL {
-        " (not mapped in this user namespace: give this user a range in /etc/subuid and \
-         /etc/subgid)"
+        " (this user namespace has no such id: install newuidmap and newgidmap, and give this \
+         user ranges in /etc/subuid and /etc/subgid)"
     } else {
         ""
     };

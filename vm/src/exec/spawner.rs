@@ -27,6 +27,7 @@ pub struct Spawner {
     control: Option<OwnedFd>,
     helper: Child,
     degraded: Mutex<BTreeSet<Degraded>>,
+    told: Mutex<BTreeSet<Degraded>>,
 }
 
 /// Bytes read from a pipe at once: a pipe's capacity.
@@ -44,12 +45,18 @@ impl Spawner {
             .stdout(Stdio::null())
             .spawn()
             .map_err(ExecError::io("start the sandbox helper"))?;
-        Ok(Self { control: Some(ours), helper, degraded: Mutex::default() })
+        Ok(Self { control: Some(ours), helper, degraded: Mutex::default(), told: Mutex::default() })
     }
 
     /// What the sandboxes run so far had to do without.
     pub fn degraded(&self) -> Vec<Degraded> {
         self.degraded.lock().iter().copied().collect()
+    }
+
+    /// Of that, what no earlier call gave: each is worth one warning.
+    pub(crate) fn newly_degraded(&self) -> Vec<Degraded> {
+        let mut told = self.told.lock();
+        self.degraded().into_iter().filter(|what| told.insert(*what)).collect()
     }
 
     /// The helper's process id (tests).

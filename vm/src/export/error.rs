@@ -55,6 +55,12 @@ pub enum ExportError {
         /// What the store says.
         source: io::Error,
     },
+    /// The result is damaged in the cache, which has forgotten it now.
+    #[error("{source}: the result is damaged in the cache, which has forgotten it now; build again")]
+    Forgotten {
+        /// What was met.
+        source: Box<ExportError>,
+    },
     /// An image with several platforms in a format that has no room for it.
     #[error("type=docker holds one platform, not {count}: use type=oci, or build one platform")]
     ManyPlatforms {
@@ -81,6 +87,16 @@ pub enum ExportError {
 }
 
 impl ExportError {
+    /// Tells whether damage of the cache may be the cause.
+    pub(crate) fn may_be_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Archive(WriteError::Blob { .. } | WriteError::Damaged { .. } | WriteError::Tree(_))
+                | Self::Tree(_)
+                | Self::Blob { .. }
+        )
+    }
+
     /// Names the place of a failure; a full disk is told apart.
     pub(crate) fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {

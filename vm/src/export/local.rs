@@ -94,7 +94,7 @@ fn fill(
         top: fd.as_fd(),
         path: shown.to_owned(),
         inside: Vec::new(),
-        is_root: rustix::process::geteuid().is_root(),
+        is_root: crate::exec::userns::caller_is_root(),
         reflink: true,
         links: FxHashMap::default(),
         report: LocalReport::default(),

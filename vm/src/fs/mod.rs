@@ -10,7 +10,7 @@ pub mod chmod;
 mod copy;
 #[cfg(test)]
 mod copy_tests;
-mod deep;
+pub(crate) mod deep;
 mod diff;
 mod edit;
 pub(crate) mod encode;
@@ -20,6 +20,7 @@ mod graft;
 #[cfg(test)]
 mod graft_tests;
 pub mod ignore;
+pub(crate) mod links;
 mod listing;
 pub mod owner;
 pub mod path;

@@ -24,7 +24,12 @@ impl AgentForward {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         if let Some((uid, gid)) = owner {
-            chown(path, Some(uid), Some(gid))?;
+            match chown(path, Some(uid), Some(gid)) {
+                // Not mapped in this user namespace: no process can be that
+                // user either, and the socket stays with root.
+                Err(e) if e.kind() == io::ErrorKind::InvalidInput => {}
+                other => other?,
+            }
         }
         let over = Arc::new(AtomicBool::new(false));
         let done = over.clone();

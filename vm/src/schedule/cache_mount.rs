@@ -84,7 +84,12 @@ impl CacheMount {
                     fs::create_dir(&fresh).on("create", &fresh)?;
                     fs::set_permissions(&fresh, fs::Permissions::from_mode(*mode)).on("chmod", &fresh)?;
                     if store.keeps_owners() {
-                        chown(&fresh, Some(*uid), Some(*gid)).on("chown", &fresh)?;
+                        match chown(&fresh, Some(*uid), Some(*gid)) {
+                            // Not mapped in this user namespace: no process
+                            // can be that user either.
+                            Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => {}
+                            other => other.on("chown", &fresh)?,
+                        }
                     }
                 }
             }

@@ -15,7 +15,7 @@ use super::root_mounts::{Stub, Stubs};
 use super::walk::{StepInput, now};
 use super::{Build, BuildErrorKind, file_step};
 use crate::event::Event;
-use crate::exec::{ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
+use crate::exec::{Degraded, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
 use crate::fs::owner::exec_user;
 use crate::fs::{Follow, Root, apply, diff, layer_diff, locate};
 use crate::store::{Action, Inodes, IoContext, Layer, MadeLayer, Snapshot, Store, remove_tree, says_nothing, set_meta};
@@ -29,16 +29,14 @@ const STACK_LIMIT: usize = 48;
 const SHM_SIZE: u64 = 64 << 20;
 
 /// The directory of a run; removed when the run is over.
-struct RunDir<'a> {
-    store: &'a Store,
+struct RunDir {
     path: PathBuf,
 }
 
-impl Drop for RunDir<'_> {
+impl Drop for RunDir {
     fn drop(&mut self) {
         // What cannot be removed now is swept by the next prune.
         let _ = remove_tree(&self.path);
-        let _ = self.store;
     }
 }
 
@@ -52,13 +50,13 @@ pub(super) fn run(
 ) -> Result<Snapshot, BuildErrorKind> {
     let store = build.vm.store();
     let base = file_step::base(inputs)?;
-    let run = RunDir { store, path: store.new_run()? };
+    let run = RunDir { path: store.new_run()? };
     let user = exec_user(store, store, &base.root, &op.user)?;
     let mut stubs = Stubs::new(store, &base.root);
     let mut caches = Vec::new();
     let mut agents = Vec::new();
     let mut env: Vec<Vec<u8>> = op.env.iter().chain(&op.proxy_env).map(|v| v.clone().into_bytes()).collect();
-    let mut mounts = default_mounts(build, op, &run.path, &mut stubs)?;
+    let mut mounts = default_mounts(op, &run.path, &mut stubs)?;
     for (i, mount) in op.mounts.iter().enumerate() {
         let place = run.path.join(format!("m{i}"));
         let source = match &mount.kind {
@@ -120,7 +118,8 @@ pub(super) fn run(
 
     let started = Instant::now();
     let mut tail = Vec::new();
-    let status = build.vm.spawner()?.run(
+    let spawner = build.vm.spawner()?;
+    let status = spawner.run(
         &spec,
         |stream, data| {
             tail.extend_from_slice(data);
@@ -132,6 +131,10 @@ pub(super) fn run(
         &build.request.cancel,
     )?;
     drop((caches, agents));
+    // Of groups, the note on a single id has told already.
+    for what in spawner.newly_degraded().into_iter().filter(|what| *what != Degraded::NoGroups) {
+        build.request.observer.event(Event::Warning { node: Some(node), message: what.to_string() });
+    }
     if status != ExitStatus::Code(0) {
         let command = op.args.join(" ");
         return Err(BuildErrorKind::Exit { command, status, tail, took: started.elapsed() });
@@ -141,7 +144,7 @@ pub(super) fn run(
 
 /// Makes a layer of an upper directory.
 fn take_in(store: &Store, base: &Snapshot, upper: &Path) -> Result<Snapshot, BuildErrorKind> {
-    let captured = store.capture(upper)?;
+    let captured = store.capture(upper, &base.root)?;
     let root = apply(store, &base.root, &captured.diff)?;
     let changes = layer_diff(store, &base.root, &root)?;
     // The upper directory serves as the checkout of the layer only if it says
@@ -177,8 +180,9 @@ pub(super) fn lower_directories(store: &Store, snapshot: &Snapshot) -> Result<Ve
         }
     }
     if made.len() > STACK_LIMIT {
-        let keep = STACK_LIMIT / 2;
-        let joined = made.len() - keep;
+        // In whole halves, so that the next steps find the same join.
+        let half = STACK_LIMIT / 2;
+        let joined = (made.len() - half) / half * half;
         let mut upper = base.clone();
         for diff in made.iter().take(joined) {
             upper = apply(store, &upper, diff)?;
@@ -223,16 +227,10 @@ fn give_root_meta(store: &Store, upper: &Path, root: &Root) -> Result<(), BuildE
 
 /// `/proc`, `/sys` and `/dev` (which the sandbox mounts), `/etc/hosts` and
 /// `/etc/resolv.conf`.
-fn default_mounts(
-    build: &Build<'_>,
-    op: &ExecOp,
-    run: &Path,
-    stubs: &mut Stubs<'_>,
-) -> Result<Vec<SandboxMount>, BuildErrorKind> {
+fn default_mounts(op: &ExecOp, run: &Path, stubs: &mut Stubs<'_>) -> Result<Vec<SandboxMount>, BuildErrorKind> {
     for path in ["/proc", "/sys", "/dev"] {
         stubs.place(path, Stub::Dir)?;
     }
-    let _ = build;
     let hostname = if op.hostname.is_empty() { "buildkitsandbox" } else { &op.hostname };
     let mut hosts = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (name, address) in &op.extra_hosts {

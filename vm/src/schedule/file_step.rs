@@ -62,6 +62,19 @@ pub(super) fn base(inputs: &[Arc<Action>]) -> Result<&Snapshot, BuildErrorKind> 
     Ok(&first.snapshot)
 }
 
+/// Puts a result that was found by content on the base at hand. Equal content
+/// says nothing of layers: the result may come from a base that was made in
+/// more steps, or of an image with other digests, and history and layers have
+/// to agree. Only the step's own layer is taken over.
+pub(super) fn on_base(build: &Build<'_>, found: Action, inputs: &[Arc<Action>]) -> Result<Action, BuildErrorKind> {
+    let base = base(inputs)?;
+    let Some(Layer::Made(own)) = found.snapshot.layers.last().cloned() else { return Ok(found) };
+    let root = apply(build.vm.store(), &base.root, &own.diff)?;
+    let mut layers = base.layers.clone();
+    layers.push(Layer::Made(own));
+    Ok(Action { snapshot: Snapshot { root, layers }, ..found })
+}
+
 /// Adds a layer that leads from a base to a root.
 pub(super) fn layered(build: &Build<'_>, base: &Snapshot, root: Root) -> Result<Snapshot, BuildErrorKind> {
     let changes = layer_diff(build.vm.store(), &base.root, &root)?;

@@ -59,21 +59,27 @@ fn take_in(
     layers: &[BaseLayer],
 ) -> Result<Root, BuildErrorKind> {
     let store = build.vm.store();
-    resolved
-        .layers
-        .par_iter()
-        .zip(layers)
-        .try_for_each(|(descriptor, layer)| pull(build, node, reference, layout, descriptor, layer))?;
+    let pulling = resolved.layers.par_iter().zip(layers);
+    let pulled: Result<Vec<bool>, BuildErrorKind> =
+        pulling.map(|(descriptor, layer)| pull(build, node, reference, layout, descriptor, layer)).collect();
     let mut root = store.empty();
     let mut chain = Vec::new();
-    for layer in layers {
+    for ((layer, descriptor), now) in layers.iter().zip(&resolved.layers).zip(pulled?) {
         let key = RecordKey::of("layer", &[&layer.diff_id.0, &root.id().0]);
         // The tree below decides where hard links and parents lead.
         let known = store.record::<String>(&key)?.and_then(|text| root_from_text(&text));
         let changes = match known.filter(|diff| store.has_dir(&diff.dir.id)) {
             Some(changes) => changes,
             None => {
-                let changes = ingest(build, reference, layer, &root)?;
+                let changes = match ingest(build, reference, layer, &root) {
+                    // What was kept of an earlier build may be damaged.
+                    Err(BuildErrorKind::Layer { .. }) if !now => {
+                        store.drop_blob(&layer.digest)?;
+                        pull(build, node, reference, layout, descriptor, layer)?;
+                        ingest(build, reference, layer, &root)?
+                    }
+                    ingested => ingested?,
+                };
                 store.put_record(&[key], &root_to_text(&changes))?;
                 changes
             }
@@ -85,7 +91,8 @@ fn take_in(
     Ok(root)
 }
 
-/// Fetches a layer's archive into the blob directory, verified.
+/// Fetches a layer's archive into the blob directory, verified. False if it
+/// was there.
 fn pull(
     build: &Build<'_>,
     node: NodeId,
@@ -93,10 +100,10 @@ fn pull(
     layout: Option<&str>,
     descriptor: &LayerDescriptor,
     layer: &BaseLayer,
-) -> Result<(), BuildErrorKind> {
+) -> Result<bool, BuildErrorKind> {
     let store = build.vm.store();
-    if store.has_blob(&layer.digest) {
-        return Ok(());
+    if store.has_blob(&layer.digest, layer.size)? {
+        return Ok(false);
     }
     let mut reader = build.vm.open_layer(reference, layout, descriptor)?;
     let temporary = store.scratch();
@@ -129,14 +136,13 @@ fn pull(
         }
         Ok(())
     };
-    let copied = copy();
-    if copied.is_err() {
+    if let Err(e) = copy() {
         // The transfer's own error matters more than this one.
         let _ = std::fs::remove_file(&temporary);
-        return copied;
+        return Err(e);
     }
     store.publish_blob(&temporary, &layer.digest)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Reads a layer's archive into a difference.

@@ -13,7 +13,7 @@ use rbc_ir::{Digest, ExecMountKind, FileAction, NodeDigest, NodeId, Op};
 
 use super::sources::Sources;
 use super::{Build, BuildError, BuildErrorKind, at};
-use crate::fs::{Follow, Forest, Root, SourceKind, locate, selection};
+use crate::fs::{ActionError, Follow, Root, SourceKind, locate, selection};
 use crate::store::{RecordKey, Snapshot, Store, Why};
 
 /// Definition keys.
@@ -103,10 +103,11 @@ fn reads(store: &Store, op: &Op, input: usize, root: &Root, kind: SourceKind) ->
     }
     match op {
         Op::File { actions } => {
-            for action in actions {
+            for (index, action) in actions.iter().enumerate() {
                 match action {
                     FileAction::Copy(copy) if copy.from == input => {
-                        fields.push(selection(store, root, copy, kind)?.digest.0.to_vec());
+                        let read = selection(store, root, copy, kind).map_err(|error| ActionError { index, error })?;
+                        fields.push(read.digest.0.to_vec());
                     }
                     _ => {}
                 }
@@ -148,6 +149,3 @@ fn content_at(store: &Store, root: &Root, path: &str) -> Result<Vec<u8>, BuildEr
 pub(super) fn of_snapshot(snapshot: &Snapshot) -> Input<'_> {
     Input { root: &snapshot.root, kind: SourceKind::Tree }
 }
-
-/// Makes sure that a forest is what the key functions take a store for.
-const _: fn(&Store) -> &dyn Forest = |store| store;

@@ -49,6 +49,18 @@ impl Vm {
     ///
     /// The first failure; it names the node.
     pub fn build(&self, request: &BuildRequest<'_>) -> Result<Built, BuildError> {
+        match self.build_once(request) {
+            // Results that cannot be used any more are withdrawn and made
+            // anew, once.
+            Err(_) if self.store.met_damage() && !request.cancel.is_cancelled() => {
+                self.store.heal().map_err(|e| BuildError { node: None, kind: Box::new(e.into()) })?;
+                self.build_once(request)
+            }
+            result => result,
+        }
+    }
+
+    fn build_once(&self, request: &BuildRequest<'_>) -> Result<Built, BuildError> {
         let build = Build { vm: self, request };
         let target = request.plan.targets.get(request.target).ok_or_else(|| {
             let kind = BuildErrorKind::Unsupported(format!("the plan has no target {}", request.target));

@@ -8,7 +8,7 @@ use rbc_ir::{ImageDocument, NodeId, Plan, Platform};
 
 use crate::event::Observer;
 use crate::exec::{CancelToken, ExitStatus};
-use crate::fs::{ActionError, CopyError, PathError, TreeError};
+use crate::fs::{ActionError, PathError, TreeError};
 use crate::store::{Snapshot, StoreError};
 
 /// What a plan needs from outside while it runs.
@@ -81,9 +81,6 @@ pub enum BuildErrorKind {
     /// A file action failed.
     #[error(transparent)]
     Action(#[from] ActionError),
-    /// What a file action reads cannot be found out.
-    #[error(transparent)]
-    Copy(#[from] CopyError),
     /// The user of a process is not in the root's `/etc/passwd`.
     #[error(transparent)]
     User(#[from] crate::fs::owner::OwnerError),

@@ -80,38 +80,36 @@ fn wanted(plan: &Plan, context: NodeId) -> Vec<context::Wanted> {
             match &node.op {
                 // As a base it is read whole.
                 Op::Exec(_) | Op::File { .. } if i == 0 => list.push(context::Wanted::all()),
-                Op::File { actions } => {
-                    for action in actions {
-                        if let FileAction::Copy(copy) = action
-                            && copy.from == i
-                        {
-                            list.push(context::Wanted::new(&copy.source));
-                        }
-                    }
-                }
-                Op::Exec(exec) => {
-                    for mount in &exec.mounts {
-                        match &mount.kind {
-                            ExecMountKind::Bind { input, source, .. } if *input == i => {
-                                list.push(context::Wanted::new(source))
-                            }
-                            ExecMountKind::Cache { input: Some(input), source, .. } if *input == i => {
-                                list.push(context::Wanted::new(source));
-                            }
-                            _ => {}
-                        }
-                    }
-                }
+                Op::File { actions } => list.extend(actions.iter().filter_map(|a| copied(a, i))),
+                Op::Exec(exec) => list.extend(exec.mounts.iter().filter_map(|m| mounted(&m.kind, i))),
                 _ => list.push(context::Wanted::all()),
             }
         }
     }
-    for target in &plan.targets {
-        if target.instances.iter().any(|i| i.root == context) {
-            list.push(context::Wanted::all());
-        }
+    if plan.targets.iter().any(|t| t.instances.iter().any(|i| i.root == context)) {
+        list.push(context::Wanted::all());
     }
     list.sort();
     list.dedup();
     list
+}
+
+/// What an action copies of an input.
+fn copied(action: &FileAction, input: usize) -> Option<context::Wanted> {
+    match action {
+        FileAction::Copy(copy) if copy.from == input => Some(context::Wanted::new(&copy.source)),
+        _ => None,
+    }
+}
+
+/// What a mount shows of an input.
+fn mounted(kind: &ExecMountKind, input: usize) -> Option<context::Wanted> {
+    match kind {
+        ExecMountKind::Bind { input: of, source, .. } | ExecMountKind::Cache { input: Some(of), source, .. }
+            if *of == input =>
+        {
+            Some(context::Wanted::new(source))
+        }
+        _ => None,
+    }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use crate::archive::{self, Options};
-use crate::fs::{Blobs, FileRef, Root};
+use crate::fs::{FileRef, Root};
 use crate::store::Store;
 
 /// Reads what an archive changes in `into`, its members belonging to `owner`
@@ -20,7 +20,7 @@ pub(super) fn archive(
     into: &Root,
     owner: Option<(u32, u32)>,
 ) -> Result<Option<Root>, Arc<dyn Error + Send + Sync>> {
-    let open = || Blobs::open(store, &file.blob).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);
+    let open = || store.open_whole(file).map_err(|e| Arc::new(e) as Arc<dyn Error + Send + Sync>);
     if !archive::is_archive(open()?) {
         return Ok(None);
     }

@@ -15,7 +15,8 @@ use super::{Build, BuildError, BuildErrorKind, at, exec_step, file_step, image_s
 use crate::event::Event;
 use crate::exec::ExecError;
 use crate::fs::{Forest, Root};
-use crate::store::{Action, Layer, MadeLayer, Snapshot};
+use crate::machine::STACK;
+use crate::store::{Action, Layer, MadeLayer, Snapshot, StoreError};
 
 /// Results by node; only of nodes that were looked at.
 pub(super) struct Results(Vec<Option<Arc<Action>>>);
@@ -54,7 +55,7 @@ pub(super) fn run(
     }
     for node in plan.nodes.iter().filter(|n| is_source(&n.op)) {
         if let Some((root, _)) = sources.get(node.id) {
-            results.set(node.id, Arc::new(source_action(build, root)));
+            results.set(node.id, Arc::new(source_action(root)));
         }
     }
     let mut open: Vec<&Node> = plan
@@ -78,11 +79,16 @@ pub(super) fn run(
                     let inputs: Vec<Arc<Action>> =
                         node.inputs.iter().filter_map(|&i| results.get(i).cloned()).collect();
                     let done = done.clone();
-                    scope.spawn(move || {
+                    let failed = done.clone();
+                    let work = move || {
                         let outcome = step(build, node, &inputs, sources, keys);
                         // The receiver lives as long as the scope.
                         let _ = done.send((node.id, outcome));
-                    });
+                    };
+                    if let Err(source) = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
+                        let error = StoreError::io("start a thread in", build.vm.store().home(), source);
+                        let _ = failed.send((node.id, Err(error.into())));
+                    }
                     running += 1;
                     processes += usize::from(is_process);
                     false
@@ -102,7 +108,10 @@ pub(super) fn run(
                     // Of several, the first is the cause: later ones are
                     // those that were stopped for it.
                     failure.get_or_insert_with(|| at(id)(kind));
-                    build.request.cancel.cancel();
+                    // After damage the build goes on anew; see `Vm::build`.
+                    if !build.vm.store.met_damage() {
+                        build.request.cancel.cancel();
+                    }
                 }
             }
         }
@@ -122,10 +131,10 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from).max(2)
 }
 
-/// A source used as a root file system is one layer.
-fn source_action(build: &Build<'_>, root: &Root) -> Action {
+/// A source used as a root file system is one layer. It has no time of its
+/// own: an unchanged context must yield the same image again.
+fn source_action(root: &Root) -> Action {
     let created = 0;
-    let _ = build;
     let layer = Layer::Made(MadeLayer { diff: root.clone(), created });
     Action { snapshot: Snapshot { root: root.clone(), layers: vec![layer] }, created, why: Default::default() }
 }
@@ -156,9 +165,11 @@ fn step(
     let (content, why) = content_key(store, &node.op, node.digest, &node.name, &views)?;
     let definition = keys.definition(node.id).copied();
     let anew = matches!(&node.op, Op::Exec(exec) if exec.ignore_cache);
-    // An image is known by its manifest alone: `image_step` looks for it.
-    let by_content = !anew && !matches!(node.op, Op::Image { .. });
+    // An image is known by its manifest alone (`image_step` looks for it), and
+    // laying trees over each other costs no more than a look-up.
+    let by_content = !anew && matches!(node.op, Op::Exec(_) | Op::File { .. });
     if by_content && let Some(found) = store.action(&content)? {
+        let found = file_step::on_base(build, found, inputs)?;
         // Found again by definition next time, without its inputs.
         store.put_action(definition.as_slice(), &found)?;
         observer.event(Event::Cached { node: node.id });

@@ -8,8 +8,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::digest::BlobDigest;
-use super::platform::Platform;
 use super::reference::ReferenceError;
+use rbc_ir::Platform;
 
 /// An error about an image.
 #[derive(Debug, thiserror::Error)]

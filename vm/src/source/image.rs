@@ -7,7 +7,7 @@
 use super::digest::BlobDigest;
 use super::error::ImageError;
 use super::manifest::{CONFIG_LIMIT, ConfigSummary, Descriptor, Document, MANIFEST_LIMIT, Manifest};
-use super::platform::Platform;
+use rbc_ir::Platform;
 
 /// An index may hold indexes (OCI image spec, "Image Index"), but not endlessly.
 const MAX_DEPTH: usize = 4;
@@ -120,7 +120,7 @@ impl<S: DocumentSource> Walk<'_, S> {
 
     fn choose(&self, entries: &[Descriptor], index: &BlobDigest, depth: usize) -> Result<Resolved, ImageError> {
         let images: Vec<_> = entries.iter().filter(|e| !e.is_attestation()).collect();
-        let compatible = self.wanted.compatible();
+        let compatible = super::platform::compatible(self.wanted);
         let best = compatible.iter().find_map(|p| images.iter().find(|e| e.platform().as_ref() == Some(p)));
         if let Some(entry) = best {
             return self.descend(entry, index, depth);

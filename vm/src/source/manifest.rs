@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 
 use super::digest::BlobDigest;
 use super::error::ImageError;
-use super::platform::Platform;
+use rbc_ir::Platform;
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -87,7 +87,7 @@ impl Descriptor {
     /// BuildKit keeps provenance and SBOMs beside the images of an index.
     pub(crate) fn is_attestation(&self) -> bool {
         self.annotation("vnd.docker.reference.type") == Some("attestation-manifest")
-            || self.platform().is_some_and(|p| p.is_unknown())
+            || self.platform().is_some_and(|p| super::platform::is_unknown(&p))
     }
 }
 

@@ -18,8 +18,8 @@ use super::digest::BlobDigest;
 use super::error::ImageError;
 use super::image::{BlobCache, DocumentKind, DocumentSource, LayerDescriptor, Resolved, Walk, describe};
 use super::manifest::{Descriptor, Document, MANIFEST_LIMIT};
-use super::platform::Platform;
 use super::verified::VerifiedReader;
+use rbc_ir::Platform;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// containerd's and BuildKit's: the whole name, where `REF_NAME` is the tag.

@@ -16,9 +16,23 @@ impl Store {
         self.layout.blob(digest)
     }
 
-    /// Tells whether a blob is there.
-    pub(crate) fn has_blob(&self, digest: &Digest) -> bool {
-        self.layout.blob(digest).exists()
+    /// Tells whether a blob is there. One of another size is removed: it was
+    /// cut short, and can be had again.
+    pub(crate) fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool, StoreError> {
+        match std::fs::metadata(self.layout.blob(digest)) {
+            Ok(meta) if meta.len() == size => Ok(true),
+            Ok(_) => self.drop_blob(digest).map(|()| false),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Removes a damaged blob.
+    pub(crate) fn drop_blob(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.layout.blob(digest);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.on("remove", path),
+        }
     }
 
     /// Moves a complete, verified file to its place.

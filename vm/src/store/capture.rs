@@ -3,6 +3,12 @@
 //!
 //! Only to be called when nobody can write there any more: the process's PID
 //! namespace is gone and the overlay unmounted.
+//!
+//! A store that cannot keep owners has but one id on disk, so an upper
+//! directory says nothing about owners. There, what was at the same path
+//! before keeps the owner that it has in the tree below: a directory is copied
+//! up because something in it changed, a file because it was written to.
+//! What is new is root's, as the process was.
 
 use std::fs::File;
 use std::io;
@@ -12,12 +18,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use rbc_ir::Hasher;
 use rustc_hash::FxHashMap;
-use rustix::fs::{AtFlags, Dir as DirStream, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::Store;
 use super::error::{IoContext, StoreError};
+use crate::directory::{DIRECTORY, names};
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
+use crate::fs::links::group_number;
 use crate::fs::{DirRef, Entry, FileRef, Forest, Meta, Mtime, Name, Node, Root, TreeId, Xattrs};
 
 /// An upper directory that was taken in.
@@ -39,21 +47,24 @@ struct Walk<'a> {
     hashed: Mutex<FxHashMap<u64, FileRef>>,
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 impl Store {
-    /// Takes in an upper directory. `owners` says who owns what in a store
-    /// that cannot keep owners: everything is the user's own, so root's.
-    pub(crate) fn capture(&self, upper: &Path) -> Result<Captured, StoreError> {
+    /// Takes in an upper directory that stood above `lower`.
+    pub(crate) fn capture(&self, upper: &Path, lower: &Root) -> Result<Captured, StoreError> {
         let fd = rustix::fs::open(upper, DIRECTORY, Mode::empty()).on("open", upper)?;
-        let mut names: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
-        find_links(fd.as_fd(), &mut Vec::new(), &mut names).on("read", upper)?;
-        let groups = names.into_iter().filter(|(_, paths)| paths.len() > 1);
+        let mut paths: FxHashMap<u64, Vec<Vec<u8>>> = FxHashMap::default();
+        find_links(fd.as_fd(), &mut Vec::new(), &mut paths, 0).on("read", upper)?;
+        let groups = paths.into_iter().filter(|(_, paths)| paths.len() > 1);
         let groups = groups.map(|(inode, paths)| (inode, group_number(paths))).collect();
         let walk = Walk { store: self, place: upper, inodes: Mutex::default(), groups, hashed: Mutex::default() };
         let stat = rustix::fs::fstat(&fd).on("stat", upper)?;
-        let (meta, opaque) = walk.meta(fd.as_fd(), &stat)?;
-        let mut dir = walk.dir(fd.as_fd())?;
+        let (mut meta, opaque) = walk.meta(fd.as_fd(), &stat)?;
+        let below = if self.keeps_owners() {
+            None
+        } else {
+            (meta.uid, meta.gid) = (lower.meta.uid, lower.meta.gid);
+            Some(lower.dir.id)
+        };
+        let mut dir = walk.dir(fd.as_fd(), below, 0)?;
         dir.opaque = opaque;
         Ok(Captured { diff: Root { meta, dir }, inodes: walk.inodes.into_inner() })
     }
@@ -61,8 +72,13 @@ impl Store {
 
 /// Finds regular files with more than one name, by inode. The number of links
 /// alone does not tell: nothing here is an object yet.
-fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64, Vec<Vec<u8>>>) -> io::Result<()> {
-    for name in list(fd)? {
+fn find_links(
+    fd: BorrowedFd<'_>,
+    path: &mut Vec<u8>,
+    found: &mut FxHashMap<u64, Vec<Vec<u8>>>,
+    level: usize,
+) -> io::Result<()> {
+    for name in names(fd)? {
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
         let length = path.len();
         path.push(b'/');
@@ -70,7 +86,7 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty())?;
-                find_links(child.as_fd(), path, found)?;
+                deeper(level, || find_links(child.as_fd(), path, found, level + 1))?;
             }
             FileType::RegularFile if stat.st_nlink > 1 => found.entry(stat.st_ino).or_default().push(path.clone()),
             _ => {}
@@ -80,52 +96,52 @@ fn find_links(fd: BorrowedFd<'_>, path: &mut Vec<u8>, found: &mut FxHashMap<u64,
     Ok(())
 }
 
-/// A number for a hard link group that depends on its paths only.
-fn group_number(mut paths: Vec<Vec<u8>>) -> u64 {
-    paths.sort();
-    let mut hasher = Hasher::new();
-    for path in &paths {
-        hasher.field(path);
-    }
-    let digest = hasher.finish();
-    u64::from_le_bytes(digest.0[..8].try_into().unwrap_or_default()).max(1)
-}
-
-fn list(fd: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
-    let mut names = Vec::new();
-    for entry in DirStream::read_from(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.into());
-        }
-    }
-    Ok(names)
-}
-
 impl Walk<'_> {
-    fn dir(&self, fd: BorrowedFd<'_>) -> Result<DirRef, StoreError> {
-        let names = list(fd).on("read", self.place)?;
-        let entries: Result<Vec<_>, StoreError> =
-            names.into_par_iter().with_min_len(8).filter_map(|name| self.entry(fd, name).transpose()).collect();
+    /// `below` is the directory that this one covers, if owners are to be
+    /// found there.
+    fn dir(&self, fd: BorrowedFd<'_>, below: Option<TreeId>, level: usize) -> Result<DirRef, StoreError> {
+        let names = names(fd).on("read", self.place)?;
+        let below = below.map(|id| self.store.dir(&id)).transpose()?;
+        let below = below.as_deref();
+        let one = |name: Name| {
+            let covered = below.and_then(|dir| dir.get(&name));
+            self.entry(fd, name, covered, level).transpose()
+        };
+        let entries: Result<Vec<_>, StoreError> = if level < PARALLEL_LEVELS {
+            names.into_par_iter().with_min_len(8).filter_map(one).collect()
+        } else {
+            names.into_iter().filter_map(one).collect()
+        };
         Ok(self.store.make(entries?)?.reference())
     }
 
-    fn entry(&self, fd: BorrowedFd<'_>, name: Name) -> Result<Option<(Name, Entry)>, StoreError> {
+    fn entry(
+        &self,
+        fd: BorrowedFd<'_>,
+        name: Name,
+        covered: Option<&Entry>,
+        level: usize,
+    ) -> Result<Option<(Name, Entry)>, StoreError> {
         let at = || self.place.join("…").join(String::from_utf8_lossy(&name).as_ref());
         let stat = rustix::fs::statat(fd, &*name, AtFlags::SYMLINK_NOFOLLOW).on("stat", at())?;
         let entry = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty()).on("open", at())?;
-                let (meta, opaque) = self.meta(child.as_fd(), &stat)?;
-                let mut dir = self.dir(child.as_fd())?;
+                let (mut meta, opaque) = self.meta(child.as_fd(), &stat)?;
+                // Opaque: removed and made anew.
+                let covered = covered.filter(|_| !opaque).and_then(|e| Some((e, e.as_dir()?.id)));
+                if let Some((lower, _)) = covered {
+                    (meta.uid, meta.gid) = (lower.meta.uid, lower.meta.gid);
+                }
+                let below = covered.map(|(_, id)| id);
+                let mut dir = deeper(level, || self.dir(child.as_fd(), below, level + 1))?;
                 dir.opaque = opaque;
                 Entry { meta, node: Node::Dir(dir) }
             }
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let file = rustix::fs::openat(fd, &*name, flags, Mode::empty()).on("open", at())?;
-                self.file(file, &stat)?
+                self.file(file, &stat, covered.filter(|e| matches!(e.node, Node::File(_))))?
             }
             FileType::Symlink => {
                 let text = rustix::fs::readlinkat(fd, &*name, Vec::new()).on("read", at())?;
@@ -149,9 +165,13 @@ impl Walk<'_> {
         Entry { meta: plain_meta(stat, self.store.keeps_owners()), node }
     }
 
-    fn file(&self, fd: OwnedFd, stat: &Stat) -> Result<Entry, StoreError> {
-        let (meta, _) = self.meta(fd.as_fd(), stat)?;
+    fn file(&self, fd: OwnedFd, stat: &Stat, covered: Option<&Entry>) -> Result<Entry, StoreError> {
+        let (mut meta, _) = self.meta(fd.as_fd(), stat)?;
         let group = self.groups.get(&stat.st_ino).copied().unwrap_or_default();
+        // The names of one file have one owner.
+        if let Some(lower) = covered.filter(|_| group == 0) {
+            (meta.uid, meta.gid) = (lower.meta.uid, lower.meta.gid);
+        }
         if group != 0
             && let Some(known) = self.hashed.lock().get(&group)
         {

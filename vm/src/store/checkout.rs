@@ -26,7 +26,9 @@ use rustix::io::Errno;
 
 use super::Store;
 use super::error::{IoContext, StoreError};
-use super::objects::{empty_blob, inode_id, object_name, set_meta, timestamps};
+use super::objects::{empty_blob, inode_id, mapped, object_name, set_meta, timestamps};
+use crate::directory::DIRECTORY;
+use crate::fs::deep::{PARALLEL_LEVELS, deeper};
 use crate::fs::{Dir, Entry, FileRef, Forest, Meta, Name, Node, Root};
 
 /// From this many entries on, a directory's subdirectories are made on other
@@ -75,7 +77,11 @@ impl Store {
             place: self.layout.scratch(),
             copies: false,
         };
-        job.make(root)?;
+        if let Err(e) = job.make(root) {
+            // Half a checkout is of no use, and the disk may be full.
+            let _ = remove_tree(&job.place);
+            return Err(e);
+        }
         let Job { taken, place, .. } = job;
         let inodes = sorted(taken.into_iter().collect());
         self.publish_checkout(&place, &name, &inodes)?;
@@ -118,20 +124,31 @@ impl Store {
     fn publish_checkout(&self, from: &Path, name: &str, inodes: &[u64]) -> Result<(), StoreError> {
         let to = self.layout.checkout(name);
         match std::fs::rename(from, &to) {
-            Ok(()) => {}
-            Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
-                remove_tree(from)?;
+            Err(e) if e.kind() == io::ErrorKind::NotFound && from.is_dir() => {
+                let shard = to.parent().unwrap_or(&to);
+                std::fs::create_dir_all(shard).on("create", shard)?;
+                std::fs::rename(from, &to).on("publish", &to)?;
             }
-            Err(e) => return Err(StoreError::io("publish", to, e)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+                if self.checkout_inodes(name)?.is_some() {
+                    return remove_tree(from);
+                }
+                // Nobody vouches for what is there: its maker was killed
+                // before it wrote the row, or the row was withdrawn. A
+                // process may still have it mounted, so it is only moved.
+                self.set_aside(&to)?;
+                match std::fs::rename(from, &to) {
+                    // Another process did the same.
+                    Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+                        remove_tree(from)?;
+                    }
+                    renamed => renamed.on("publish", &to)?,
+                }
+            }
+            renamed => renamed.on("publish", &to)?,
         }
         let row: Vec<u8> = inodes.iter().flat_map(|id| id.to_le_bytes()).collect();
-        self.index.write(|txn| {
-            // The first publisher's row describes what is there.
-            if self.index.checkouts.get(txn, name.as_bytes())?.is_none() {
-                self.index.checkouts.put(txn, name.as_bytes(), &row)?;
-            }
-            Ok(())
-        })
+        self.index.write(|txn| self.index.checkouts.put(txn, name.as_bytes(), &row))
     }
 
     /// Inodes of a checkout that is there.
@@ -152,7 +169,7 @@ impl Store {
             return Ok(plain);
         }
         let mut clashes = Vec::new();
-        self.each_file(&root.dir.id, &mut |entry, file| {
+        self.each_file(&root.dir.id, 0, &mut |entry, file| {
             let taken = (0..REPLICAS_IN_NAME)
                 .map(|replica| inode_id(&object_name(&file.blob, &entry.meta, replica)))
                 .take_while(|id| below.0.contains(id));
@@ -165,10 +182,15 @@ impl Store {
         Ok(format!("{plain}.{}", &Digest::of(&bytes).hex()[..16]))
     }
 
-    fn each_file(&self, id: &crate::fs::TreeId, see: &mut dyn FnMut(&Entry, &FileRef)) -> Result<(), StoreError> {
+    fn each_file(
+        &self,
+        id: &crate::fs::TreeId,
+        level: usize,
+        see: &mut (dyn FnMut(&Entry, &FileRef) + Send),
+    ) -> Result<(), StoreError> {
         for (_, entry) in self.dir(id)?.entries() {
             match &entry.node {
-                Node::Dir(dir) => self.each_file(&dir.id, see)?,
+                Node::Dir(dir) => deeper(level, || self.each_file(&dir.id, level + 1, see))?,
                 Node::File(file) if file.size > 0 => see(entry, file),
                 _ => {}
             }
@@ -187,12 +209,12 @@ impl Job<'_> {
         std::fs::create_dir(&self.place).on("create", &self.place)?;
         let fd = rustix::fs::open(&self.place, DIRECTORY, Mode::empty()).on("open", &self.place)?;
         let dir = self.store.dir(&root.dir.id)?;
-        self.fill(fd.as_fd(), &dir)?;
+        self.fill(fd.as_fd(), &dir, 0)?;
         self.finish_dir(fd.as_fd(), &root.entry())
     }
 
     /// Makes the entries of a directory.
-    fn fill(&self, fd: BorrowedFd<'_>, dir: &Dir) -> Result<(), StoreError> {
+    fn fill(&self, fd: BorrowedFd<'_>, dir: &Dir, level: usize) -> Result<(), StoreError> {
         let mut below = Vec::new();
         for (name, entry) in dir.entries() {
             match &entry.node {
@@ -207,11 +229,11 @@ impl Job<'_> {
         let work = |(name, entry, sub): &(&Name, &Entry, &crate::fs::DirRef)| -> Result<(), StoreError> {
             let child = open_dir(fd, name).on("open", self.at(name))?;
             let dir = self.store.dir(&sub.id)?;
-            self.fill(child.as_fd(), &dir)?;
+            deeper(level, || self.fill(child.as_fd(), &dir, level + 1))?;
             self.finish_dir(child.as_fd(), entry)
         };
         let totals = dir.totals();
-        if below.len() > 1 && totals.files + totals.dirs >= PARALLEL_FROM {
+        if below.len() > 1 && level < PARALLEL_LEVELS && totals.files + totals.dirs >= PARALLEL_FROM {
             below.par_iter().try_for_each(work)
         } else {
             below.iter().try_for_each(work)
@@ -254,7 +276,11 @@ impl Job<'_> {
                 replica += 1;
                 continue;
             }
-            match self.try_link(&object, fd, name) {
+            let linked = match self.store.object_is_whole(&object, file.size)? {
+                true => self.try_link(&object, fd, name),
+                false => Err(Errno::NOENT),
+            };
+            match linked {
                 Ok(()) => return Ok(object),
                 Err(Errno::NOENT) => {
                     self.store.make_variant(file, meta, replica)?;
@@ -277,7 +303,7 @@ impl Job<'_> {
     }
 
     fn copy(&self, fd: BorrowedFd<'_>, name: &Name, meta: &Meta, file: &FileRef) -> Result<(), StoreError> {
-        let mut source = self.store.open_blob(&file.blob)?;
+        let mut source = self.store.open_whole(file)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         let to = rustix::fs::openat(fd, &**name, flags, Mode::from_raw_mode(0o600)).on("create", self.at(name))?;
         let mut to = std::fs::File::from(to);
@@ -304,10 +330,16 @@ impl Job<'_> {
             Node::Whiteout => return node(FileType::CharacterDevice, 0).on("create", self.at(name)),
             Node::Dir(_) | Node::File(_) => Ok(()),
         };
+        if made == Err(Errno::PERM) && matches!(entry.node, Node::Char(_) | Node::Block(_)) {
+            // In a user namespace nobody makes devices, and a process could
+            // not open one: it is in the tree alone. No whiteout instead, as
+            // overlayfs lists those in a directory that hides no other.
+            return Ok(());
+        }
         made.on("create", self.at(name))?;
         if self.store.keeps_owners() {
             let (uid, gid) = (Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)));
-            rustix::fs::chownat(fd, &**name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).on("chown", self.at(name))?;
+            mapped(rustix::fs::chownat(fd, &**name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)).on("chown", self.at(name))?;
         }
         if !matches!(entry.node, Node::Symlink(_)) {
             // The umask was in the way, and chown cleared setuid.
@@ -330,8 +362,6 @@ impl Job<'_> {
         self.place.join("…").join(String::from_utf8_lossy(name).as_ref())
     }
 }
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 fn open_dir(fd: BorrowedFd<'_>, name: &Name) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(fd, &**name, DIRECTORY, Mode::empty())

@@ -32,6 +32,14 @@ pub enum StoreError {
         /// What LMDB says.
         message: String,
     },
+    /// The index is no index any more.
+    #[error("the cache's index at {} is damaged: {message}", path.display())]
+    IndexDamaged {
+        /// The index.
+        path: PathBuf,
+        /// What LMDB says.
+        message: String,
+    },
     /// The store was made by another version.
     #[error("the cache at {} has format {found}, this program uses {expected}: remove it or set RBC_HOME", path.display())]
     Format {
@@ -41,6 +49,23 @@ pub enum StoreError {
         found: String,
         /// What it should say.
         expected: &'static str,
+    },
+    /// The store's owners on disk are not those of this user.
+    #[error(
+        "the cache at {} was made by another user, or when this user had other ids (its VERSION belongs to {owner} here)",
+        path.display()
+    )]
+    OtherIds {
+        /// The store.
+        path: PathBuf,
+        /// Who it belongs to, as seen from here.
+        owner: u32,
+    },
+    /// The store was made when its user had no ranges of ids.
+    #[error("the cache at {} was made when this user had a single id; now it has more", path.display())]
+    SingleId {
+        /// The store.
+        path: PathBuf,
     },
     /// Something that a record names is not there.
     #[error("the cache lacks {what}; it was removed or damaged from outside")]

@@ -21,7 +21,7 @@
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
 
 use super::error::StoreError;
 
@@ -29,6 +29,8 @@ use super::error::StoreError;
 const MAP_SIZE: usize = 64 << 30;
 /// Readers at the same time, over all processes.
 const MAX_READERS: u32 = 1022;
+/// LMDB's pages are the system's.
+const PAGE_SIZE: u64 = 4096;
 
 type Table = Database<Bytes, Bytes>;
 
@@ -57,6 +59,7 @@ impl Index {
             options.flags(EnvFlags::NO_META_SYNC);
             options.open(path).map_err(fail)?
         };
+        fill_up(&env, path);
         const NAMES: [&str; 6] = ["trees", "blobs", "records", "checkouts", "contexts", "uses"];
         let existing = {
             let txn = env.read_txn().map_err(fail)?;
@@ -115,6 +118,23 @@ impl Index {
     }
 }
 
+/// Makes a file that was cut short as long as its last page says: reading past
+/// the end of a map is a bus error, a page of zeros an error that is told.
+/// Allocating never shortens what another process has made longer.
+fn fill_up(env: &Env<WithoutTls>, path: &Path) {
+    let pages = u64::try_from(env.info().last_page_number).unwrap_or_default() + 1;
+    let size = pages * PAGE_SIZE;
+    let Ok(file) = std::fs::File::options().write(true).open(path.join("data.mdb")) else { return };
+    if file.metadata().is_ok_and(|m| m.len() < size) {
+        // On a full disk it stays as it is.
+        let _ = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), size - 1, 1);
+    }
+}
+
+fn is_full(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|s| s.f_bavail < 256)
+}
+
 fn index_error(path: &Path, e: &heed::Error) -> StoreError {
     let path = path.to_owned();
     match e {
@@ -123,6 +143,11 @@ fn index_error(path: &Path, e: &heed::Error) -> StoreError {
         {
             StoreError::NoSpace { path }
         }
+        // LMDB calls a write that was cut short by a full disk EIO.
+        heed::Error::Io(io) if io.raw_os_error() == Some(libc::EIO) && is_full(&path) => StoreError::NoSpace { path },
+        heed::Error::Mdb(
+            MdbError::Invalid | MdbError::Corrupted | MdbError::PageNotFound | MdbError::VersionMismatch,
+        ) => StoreError::IndexDamaged { path, message: e.to_string() },
         e => StoreError::Index { path, message: e.to_string() },
     }
 }

@@ -5,8 +5,10 @@ mod blobs;
 mod capture;
 mod checkout;
 mod error;
+mod heal;
 mod index;
 mod layout;
+mod liveness;
 mod objects;
 mod pending;
 mod prune;
@@ -16,9 +18,11 @@ mod snapshot;
 mod tests;
 mod trees;
 mod usage;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -38,6 +42,7 @@ pub use prune::{PrunePolicy, Pruned};
 pub(crate) use records::{Action, RecordKey, Why, root_from_text, root_to_text};
 pub use snapshot::{BaseLayer, Layer, MadeLayer, Snapshot};
 pub use usage::DiskUsage;
+pub use verify::VerifyReport;
 
 /// An opened store. Shared by all threads of a process; several processes may
 /// have the same one open.
@@ -49,6 +54,8 @@ pub struct Store {
     pending: Pending,
     /// Records that were read or written.
     used: Mutex<Vec<RecordKey>>,
+    /// Something was not as a record says; see `heal`.
+    damaged: AtomicBool,
     keeps_owners: bool,
     in_user_namespace: bool,
 }
@@ -60,18 +67,30 @@ impl Store {
     ///
     /// If the directory cannot be made or used, or holds another format.
     pub fn open(home: &Path) -> Result<Self, StoreError> {
-        let layout = Layout::open(home)?;
-        let index = Index::open(&layout.index())?;
         let ids = IdMap::read();
-        Ok(Self {
+        let layout = Layout::open(home, &ids)?;
+        let index = match Index::open(&layout.index()) {
+            // Objects and archives are found again; only results are lost.
+            Err(StoreError::IndexDamaged { path, .. }) => {
+                let to = layout.aside();
+                std::fs::create_dir_all(to.parent().unwrap_or(&to)).on("create", &to)?;
+                std::fs::rename(&path, &to).on("move", &path)?;
+                Index::open(&path)?
+            }
+            index => index?,
+        };
+        let store = Self {
             layout,
             index,
             dirs: DashMap::default(),
             pending: Pending::default(),
             used: Mutex::default(),
+            damaged: AtomicBool::new(false),
             keeps_owners: rustix::process::geteuid().is_root() && ids.several,
             in_user_namespace: ids.in_user_namespace,
-        })
+        };
+        store.distrust_other_boots()?;
+        Ok(store)
     }
 
     /// Returns a path for something half-made; nobody else uses it.
@@ -117,6 +136,16 @@ struct IdMap {
 }
 
 impl IdMap {
+    /// Whether this is a user namespace with more than one id.
+    fn has_ranges(&self) -> bool {
+        self.in_user_namespace && self.several && rustix::process::geteuid().is_root()
+    }
+
+    /// The owner of a file that tells under which ids a store was made.
+    fn mark(&self) -> u32 {
+        if self.has_ranges() { 1 } else { rustix::process::geteuid().as_raw() }
+    }
+
     fn read() -> Self {
         let text = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         let ids: u64 = text.lines().filter_map(|l| l.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();

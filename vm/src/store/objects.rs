@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use rbc_ir::{Digest, Hasher};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
 
 use super::Store;
 use super::error::{IoContext, StoreError};
@@ -54,16 +55,31 @@ pub(crate) fn inode_id(object: &str) -> u64 {
 /// Gives an open file its owner, mode, attributes and time, in the order in
 /// which none undoes another: chown clears setuid and capabilities, and every
 /// change but the last touches the time.
+///
+/// What a user namespace cannot express stays in the tree alone, and so in
+/// exports: ids that are not mapped (`chown` says `EINVAL`; no process can
+/// have them either) and `trusted.*` attributes (`EPERM`; user_namespaces(7)).
 pub(crate) fn set_meta(fd: BorrowedFd<'_>, meta: &Meta, keep_owner: bool) -> io::Result<()> {
     if keep_owner {
-        rustix::fs::fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))?;
+        mapped(rustix::fs::fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid))))?;
     }
     rustix::fs::fchmod(fd, Mode::from_raw_mode(meta.mode))?;
     for (name, value) in meta.xattrs.as_deref().unwrap_or_default() {
-        rustix::fs::fsetxattr(fd, name.as_ref(), value, XattrFlags::empty())?;
+        match rustix::fs::fsetxattr(fd, name.as_ref(), value, XattrFlags::empty()) {
+            Err(Errno::PERM) if name.starts_with(b"trusted.") => {}
+            other => other?,
+        }
     }
     rustix::fs::futimens(fd, &timestamps(meta))?;
     Ok(())
+}
+
+/// Lets a change of owner pass that failed because an id is not mapped.
+pub(super) fn mapped(changed: Result<(), Errno>) -> Result<(), Errno> {
+    match changed {
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    }
 }
 
 /// Both times of an inode: the access time follows the modification time.
@@ -89,9 +105,26 @@ impl Store {
     fn publish(&self, fd: BorrowedFd<'_>, name: &str) -> Result<bool, StoreError> {
         // AT_EMPTY_PATH needs a capability before Linux 6.10; /proc does not.
         let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        match rustix::fs::linkat(rustix::fs::CWD, path, &self.layout.objects, name, AtFlags::SYMLINK_FOLLOW) {
+        let link = || rustix::fs::linkat(rustix::fs::CWD, &*path, &self.layout.objects, name, AtFlags::SYMLINK_FOLLOW);
+        match link() {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(Errno::EXIST) => {
+                // Somebody was first, unless what is there was cut short.
+                let size = rustix::fs::fstat(fd).on("stat", self.layout.object(name))?.st_size;
+                if self.object_is_whole(name, u64::try_from(size).unwrap_or_default())? {
+                    return Ok(false);
+                }
+                match link() {
+                    Ok(()) => Ok(true),
+                    Err(Errno::EXIST) => Ok(false),
+                    Err(e) => Err(StoreError::io("link", self.layout.object(name), e.into())),
+                }
+            }
+            Err(Errno::NOENT) => {
+                let shard = self.layout.object(name.split('/').next().unwrap_or_default());
+                std::fs::create_dir_all(&shard).on("create", &shard)?;
+                link().map(|()| true).on("link", self.layout.object(name))
+            }
             Err(e) => Err(StoreError::io("link", self.layout.object(name), e.into())),
         }
     }
@@ -107,7 +140,7 @@ impl Store {
     pub(super) fn put_bytes(&self, data: &[u8], meta: &Meta) -> Result<FileRef, StoreError> {
         let blob = Digest::of(data);
         let file_ref = FileRef { blob, size: data.len() as u64, link: 0 };
-        if data.is_empty() || self.has_object(&blob, meta) {
+        if data.is_empty() || self.has_object(&file_ref, meta)? {
             return Ok(file_ref);
         }
         let mut file = self.anonymous()?;
@@ -132,10 +165,11 @@ impl Store {
             size += n as u64;
         }
         let blob = hasher.finish();
-        if size > 0 && !self.has_object(&blob, meta) {
+        let file_ref = FileRef { blob, size, link: 0 };
+        if size > 0 && !self.has_object(&file_ref, meta)? {
             self.finish_object(&file, blob, meta)?;
         }
-        Ok(FileRef { blob, size, link: 0 })
+        Ok(file_ref)
     }
 
     /// Hashes a file of a process's upper directory and makes it an object
@@ -158,34 +192,48 @@ impl Store {
             return Ok((file_ref, None));
         }
         let name = object_name(&blob, meta, 0);
-        let new = self.publish(file.as_fd(), &name)?;
+        let new = match self.publish(file.as_fd(), &name) {
+            // The process made as many links to it as the file system lets.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::TooManyLinks => {
+                self.copy_object(file, &file_ref, meta, &name)?;
+                false
+            }
+            published => published?,
+        };
         self.note_object(&blob, &name);
         Ok((file_ref, new.then(|| inode_id(&name))))
     }
 
     /// Tells whether the object with this content and metadata is there.
-    pub(crate) fn has_object(&self, blob: &Digest, meta: &Meta) -> bool {
-        let name = object_name(blob, meta, 0);
-        let there = rustix::fs::statat(&self.layout.objects, &*name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    pub(crate) fn has_object(&self, file: &FileRef, meta: &Meta) -> Result<bool, StoreError> {
+        let name = object_name(&file.blob, meta, 0);
+        let there = self.object_is_whole(&name, file.size)?;
         if there {
-            self.note_object(blob, &name);
+            self.note_object(&file.blob, &name);
         }
-        there
+        Ok(there)
     }
 
     /// Makes an object (or replica) of a blob that is there under other
     /// metadata: a reflink where the file system can, else a copy.
     pub(crate) fn make_variant(&self, file: &FileRef, meta: &Meta, replica: u32) -> Result<(), StoreError> {
-        let source = self.open_blob(&file.blob)?;
+        let source = self.open_whole(file)?;
+        let name = object_name(&file.blob, meta, replica);
+        self.copy_object(&source, file, meta, &name)?;
+        self.note_object(&file.blob, &name);
+        Ok(())
+    }
+
+    fn copy_object(&self, source: &File, file: &FileRef, meta: &Meta, name: &str) -> Result<(), StoreError> {
         let copy = self.anonymous()?;
-        if rustix::fs::ioctl_ficlone(&copy, &source).is_err() {
-            let mut from = &source;
+        if rustix::fs::ioctl_ficlone(&copy, source).is_err() {
+            let mut from = source;
             io::copy(&mut from, &mut &copy).on("copy", self.layout.object(""))?;
         }
-        let name = object_name(&file.blob, meta, replica);
-        set_meta(copy.as_fd(), meta, self.keeps_owners()).on("set the metadata of", self.layout.object(&name))?;
-        self.publish(copy.as_fd(), &name)?;
-        self.note_object(&file.blob, &name);
+        let size = copy.metadata().on("stat", self.layout.object(""))?.len();
+        self.expect_size(file, size)?;
+        set_meta(copy.as_fd(), meta, self.keeps_owners()).on("set the metadata of", self.layout.object(name))?;
+        self.publish(copy.as_fd(), name)?;
         Ok(())
     }
 
@@ -201,18 +249,27 @@ impl Store {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             match rustix::fs::openat(&self.layout.objects, &*name, flags, Mode::empty()) {
                 Ok(fd) => return Ok(File::from(fd)),
-                Err(rustix::io::Errno::NOENT) => {}
+                // A damaged row may name anything.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::INVAL | Errno::NAMETOOLONG | Errno::LOOP) => {}
                 Err(e) => return Err(StoreError::io("open", self.layout.object(&name), e.into())),
             }
         }
-        self.find_unindexed(shard, rest)?.ok_or_else(|| StoreError::Missing { what: format!("file content {blob}") })
+        if let Some(found) = self.find_unindexed(shard, rest)? {
+            return Ok(found);
+        }
+        self.note_damage();
+        Err(StoreError::Missing { what: format!("file content {blob}") })
     }
 
     /// Looks through the shard itself: for objects that a killed process
     /// published but did not get to index.
     fn find_unindexed(&self, shard: &str, rest: &str) -> Result<Option<File>, StoreError> {
         let path: PathBuf = self.layout.object(shard);
-        for entry in std::fs::read_dir(&path).on("list", &path)? {
+        let list = match std::fs::read_dir(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            list => list.on("list", &path)?,
+        };
+        for entry in list {
             let entry = entry.on("list", &path)?;
             if entry.file_name().as_encoded_bytes().starts_with(rest.as_bytes()) {
                 return File::open(entry.path()).map(Some).on("open", entry.path());
@@ -233,5 +290,14 @@ impl Blobs for Store {
 
     fn open(&self, blob: &Digest) -> io::Result<File> {
         self.open_blob(blob).map_err(StoreError::into_io)
+    }
+
+    fn read_small(&self, file: &FileRef, limit: u64) -> io::Result<Vec<u8>> {
+        if file.size > limit {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        let mut data = Vec::new();
+        self.open_whole(file).map_err(StoreError::into_io)?.read_to_end(&mut data)?;
+        Ok(data)
     }
 }

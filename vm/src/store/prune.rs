@@ -18,6 +18,7 @@ use super::objects::object_name;
 use super::records::root_from_text;
 use super::usage::DiskUsage;
 use super::{Layer, Store};
+use crate::fs::deep::deeper;
 use crate::fs::{Forest, Node, Root, TreeError, TreeId};
 
 /// What is to be removed.
@@ -99,16 +100,18 @@ impl Store {
             let objects = before.object_count.saturating_sub(kept);
             return Ok(Pruned { records: drop.len() as u64, objects, bytes });
         }
-        self.forget(&drop, &marked)?;
-        let objects = self.sweep_objects(&marked)?;
-        self.sweep_checkouts(&marked)?;
-        self.sweep_blobs(&marked, policy.all)?;
-        for name in ["run", "tmp"] {
+        // The index needs room to forget something, and the disk may be full:
+        // first goes what can go without it.
+        for name in ["run", "tmp", "damaged"] {
             clear(&self.home().join(name))?;
         }
         if policy.all {
             clear(&self.home().join("cache"))?;
         }
+        let checkouts = self.sweep_checkouts(&marked)?;
+        self.sweep_blobs(&marked, policy.all)?;
+        self.forget(&drop, &checkouts, &marked)?;
+        let objects = self.sweep_objects(&marked)?;
         self.dirs.clear();
         let after: DiskUsage = self.disk_usage()?;
         let bytes = before.total().saturating_sub(after.total());
@@ -165,20 +168,20 @@ impl Store {
 
     fn mark_root(&self, root: &Root, marked: &mut Marked) -> Result<(), StoreError> {
         marked.checkouts.insert(hex::encode(root.id().0));
-        match self.mark_dir(&root.dir.id, marked) {
+        match self.mark_dir(&root.dir.id, marked, 0) {
             // A record whose trees are gone is a miss, not a fault.
             Err(StoreError::Tree(TreeError::Missing(_) | TreeError::Damaged(_))) => Ok(()),
             result => result,
         }
     }
 
-    fn mark_dir(&self, id: &TreeId, marked: &mut Marked) -> Result<(), StoreError> {
+    fn mark_dir(&self, id: &TreeId, marked: &mut Marked, level: usize) -> Result<(), StoreError> {
         if !marked.trees.insert(*id) {
             return Ok(());
         }
         for (_, entry) in self.dir(id)?.entries() {
             match &entry.node {
-                Node::Dir(dir) => self.mark_dir(&dir.id, marked)?,
+                Node::Dir(dir) => deeper(level, || self.mark_dir(&dir.id, marked, level + 1))?,
                 Node::File(file) if marked.objects.insert(object_name(&file.blob, &entry.meta, 0)) => {
                     marked.bytes += file.size;
                 }
@@ -190,8 +193,11 @@ impl Store {
 
     /// Removes rows of the index. The stat index goes as a whole: it says
     /// that files of contexts are in the store, which need not be so now.
-    fn forget(&self, drop: &[Aged], marked: &Marked) -> Result<(), StoreError> {
+    fn forget(&self, drop: &[Aged], checkouts: &[String], marked: &Marked) -> Result<(), StoreError> {
         self.index.write(|txn| {
+            for name in checkouts {
+                self.index.checkouts.delete(txn, name.as_bytes())?;
+            }
             for record in drop {
                 self.index.records.delete(txn, &record.key)?;
                 self.index.uses.delete(txn, &record.key)?;
@@ -230,7 +236,9 @@ impl Store {
         Ok(removed)
     }
 
-    fn sweep_checkouts(&self, marked: &Marked) -> Result<(), StoreError> {
+    /// Returns the names of those that are gone: a row without its directory
+    /// counts as none.
+    fn sweep_checkouts(&self, marked: &Marked) -> Result<Vec<String>, StoreError> {
         let mut gone = Vec::new();
         each(&self.home().join("checkout"), &mut |shard, name, path| {
             let plain = name.split('.').next().unwrap_or(name);
@@ -240,12 +248,7 @@ impl Store {
             gone.push(format!("{shard}{name}"));
             remove_tree(path)
         })?;
-        self.index.write(|txn| {
-            for name in &gone {
-                self.index.checkouts.delete(txn, name.as_bytes())?;
-            }
-            Ok(())
-        })
+        Ok(gone)
     }
 
     fn sweep_blobs(&self, marked: &Marked, all: bool) -> Result<(), StoreError> {
@@ -301,7 +304,10 @@ struct NamedBlob {
 }
 
 /// Calls for each entry of each shard, with both names.
-fn each(path: &Path, see: &mut dyn FnMut(&str, &str, &Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+pub(super) fn each(
+    path: &Path,
+    see: &mut dyn FnMut(&str, &str, &Path) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     for shard in std::fs::read_dir(path).on("read", path)? {
         let shard = shard.on("read", path)?;
         for entry in std::fs::read_dir(shard.path()).on("read", shard.path())? {
@@ -313,8 +319,12 @@ fn each(path: &Path, see: &mut dyn FnMut(&str, &str, &Path) -> Result<(), StoreE
 }
 
 /// Removes everything in a directory.
-fn clear(path: &Path) -> Result<(), StoreError> {
-    for entry in std::fs::read_dir(path).on("read", path)? {
+pub(super) fn clear(path: &Path) -> Result<(), StoreError> {
+    let list = match std::fs::read_dir(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        list => list.on("read", path)?,
+    };
+    for entry in list {
         let entry = entry.on("read", path)?;
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
             remove_tree(&entry.path())?;

@@ -191,7 +191,10 @@ impl Store {
 
     /// Writes all trees and object names that are waiting, then what `write`
     /// writes, in one transaction.
-    fn flush(&self, write: impl FnOnce(&Index, &mut RwTxn<'_>) -> heed::Result<()>) -> Result<(), StoreError> {
+    pub(super) fn flush(
+        &self,
+        write: impl FnOnce(&Index, &mut RwTxn<'_>) -> heed::Result<()>,
+    ) -> Result<(), StoreError> {
         let (dirs, objects) = self.take_pending();
         let written = self.index.write(|txn| {
             for dir in &dirs {

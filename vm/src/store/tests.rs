@@ -15,6 +15,13 @@ struct Fixture {
     store: Store,
 }
 
+/// The store of a user with a single id.
+fn single_id_fixture() -> Fixture {
+    let mut fixture = fixture();
+    fixture.store.keeps_owners = false;
+    fixture
+}
+
 /// A store in a directory of its own. Owners are this user's, so that the
 /// tests need no privilege.
 fn fixture() -> Fixture {
@@ -49,6 +56,11 @@ impl Fixture {
         let Node::File(file) = &entry.node else { unreachable!() };
         inode(&self.store.layout.object(&object_name(&file.blob, &entry.meta, 0)))
     }
+}
+
+#[allow(clippy::print_stderr)]
+fn skipped(test: &str, why: &str) {
+    eprintln!("SKIPPED: {test}: {why}");
 }
 
 fn inode(path: &Path) -> u64 {
@@ -146,7 +158,7 @@ fn a_checkout_that_is_taken_in_again_is_the_same_tree() {
         ("odd \u{1}\u{fc} name", f.file("y", meta(0o644, 1), 0)),
     ]);
     let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
-    let captured = f.store.capture(&path).unwrap();
+    let captured = f.store.capture(&path, &f.store.empty()).unwrap();
     assert_eq!(list(&f.store, &captured.diff).unwrap(), list(&f.store, &root).unwrap());
     assert_eq!(captured.diff.id(), root.id());
     assert!(captured.inodes.is_empty(), "every file was an object already");
@@ -161,7 +173,7 @@ fn files_that_a_process_wrote_become_objects_where_they_stand() {
     fs::write(upper.join("one"), "linked").unwrap();
     fs::hard_link(upper.join("one"), upper.join("d/two")).unwrap();
     let before = inode(&upper.join("d/new"));
-    let captured = f.store.capture(&upper).unwrap();
+    let captured = f.store.capture(&upper, &f.store.empty()).unwrap();
     let dir = f.store.dir(&captured.diff.dir.id).unwrap();
     let below = f.store.dir(&dir.get(b"d").unwrap().as_dir().unwrap().id).unwrap();
     let new = below.get(b"new").unwrap();
@@ -263,6 +275,51 @@ fn a_store_of_another_version_is_left_alone() {
 }
 
 #[test]
+fn with_a_single_id_what_a_process_changed_keeps_the_owner_of_the_tree_below() {
+    let f = single_id_fixture();
+    let foreign = |mode| Meta { uid: 999, gid: 998, ..meta(mode, 1) };
+    let mut inner = f.dir(vec![
+        ("changed", f.file("old", foreign(0o640), 0)),
+        ("link", Entry { meta: foreign(0o777), node: Node::Symlink(b"changed".as_slice().into()) }),
+    ]);
+    inner.meta = foreign(0o750);
+    let mut lower = f.root(vec![("data", inner)]);
+    lower.meta = foreign(0o755);
+
+    let upper = f.store.new_run().unwrap();
+    fs::create_dir(upper.join("data")).unwrap();
+    for name in ["changed", "new", "link"] {
+        fs::write(upper.join("data").join(name), "text").unwrap();
+    }
+    fs::create_dir(upper.join("fresh")).unwrap();
+    let diff = f.store.capture(&upper, &lower).unwrap().diff;
+
+    let owner = |meta: &Meta| (meta.uid, meta.gid);
+    assert_eq!(owner(&diff.meta), (999, 998));
+    let top = f.store.dir(&diff.dir.id).unwrap();
+    let data = top.get(b"data").unwrap();
+    assert_eq!(owner(&data.meta), (999, 998), "copied up since something in it changed");
+    assert_eq!(owner(&top.get(b"fresh").unwrap().meta), (0, 0));
+    let data = f.store.dir(&data.as_dir().unwrap().id).unwrap();
+    assert_eq!(owner(&data.get(b"changed").unwrap().meta), (999, 998));
+    assert_eq!(owner(&data.get(b"new").unwrap().meta), (0, 0));
+    assert_eq!(owner(&data.get(b"link").unwrap().meta), (0, 0), "another kind of file is another file");
+}
+
+#[test]
+fn a_store_made_under_other_ids_is_left_alone() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can make a file of somebody else's.
+        return skipped("a_store_made_under_other_ids_is_left_alone", "needs root");
+    }
+    let home = tempfile::tempdir().unwrap();
+    drop(Store::open(home.path()).unwrap());
+    std::os::unix::fs::chown(home.path().join("VERSION"), Some(1000), Some(1000)).unwrap();
+    let refused = Store::open(home.path()).err().unwrap();
+    assert!(matches!(refused, StoreError::OtherIds { owner: 1000, .. }), "{refused}");
+}
+
+#[test]
 fn overlay_marks_are_read_and_never_kept_as_attributes() {
     let f = fixture();
     let upper = f.store.new_run().unwrap();
@@ -274,10 +331,150 @@ fn overlay_marks_are_read_and_never_kept_as_attributes() {
     set("d", &name, b"y").unwrap();
     set("d", &f.store.overlay_xattr("origin"), b"anything").unwrap();
     set("d", "user.kept", b"value").unwrap();
-    let captured = f.store.capture(&upper).unwrap();
+    let captured = f.store.capture(&upper, &f.store.empty()).unwrap();
     let dir = f.store.dir(&captured.diff.dir.id).unwrap();
     let entry = dir.get(b"d").unwrap();
     assert!(entry.as_dir().unwrap().opaque);
     let kept: Vec<_> = entry.meta.xattrs.as_deref().unwrap_or_default().iter().map(|(n, _)| n.to_vec()).collect();
     assert_eq!(kept, [b"user.kept".to_vec()]);
+}
+
+fn link_of(f: &Fixture, entry: &Entry) -> std::path::PathBuf {
+    let Node::File(file) = &entry.node else { panic!("not a file") };
+    f.store.layout.object(&object_name(&file.blob, &entry.meta, 0))
+}
+
+#[test]
+fn an_object_that_was_cut_short_is_never_linked_and_its_records_are_withdrawn() {
+    let f = fixture();
+    let (cut, sound) = (f.file("cut short", meta(0o644, 1), 0), f.file("sound", meta(0o644, 1), 0));
+    let (bad, good) = (f.root(vec![("d", f.dir(vec![("a", cut.clone())]))]), f.root(vec![("b", sound)]));
+    let (bad_key, good_key) = (record(&f, "bad", &bad), record(&f, "good", &good));
+    fs::write(link_of(&f, &cut), "cut").unwrap();
+    assert!(matches!(f.store.checkout(&bad, &mut Inodes::default()), Err(StoreError::Missing { .. })));
+    assert!(f.store.met_damage());
+    assert_eq!(fs::read_dir(f.store.home().join("tmp")).unwrap().count(), 0, "no half checkout");
+    assert_eq!(f.store.heal().unwrap(), 1);
+    assert!(!f.store.met_damage());
+    assert!(f.store.action(&bad_key).unwrap().is_none());
+    assert!(f.store.action(&good_key).unwrap().is_some());
+    // Made again it is whole.
+    assert_eq!(f.file("cut short", meta(0o644, 1), 0), cut);
+    let path = f.store.checkout(&f.root(vec![("d", f.dir(vec![("a", cut)]))]), &mut Inodes::default()).unwrap();
+    assert_eq!(fs::read(path.join("d/a")).unwrap(), b"cut short");
+}
+
+#[test]
+fn writing_a_content_again_replaces_an_object_that_was_cut_short() {
+    let f = fixture();
+    let file = f.file("content", meta(0o644, 1), 0);
+    fs::write(link_of(&f, &file), "").unwrap();
+    f.file("content", meta(0o644, 1), 0);
+    assert_eq!(fs::read(link_of(&f, &file)).unwrap(), b"content");
+    fs::write(link_of(&f, &file), "c").unwrap();
+    let upper = f.store.new_run().unwrap();
+    fs::write(upper.join("x"), "content").unwrap();
+    let fd = fs::File::open(upper.join("x")).unwrap();
+    let Node::File(_) = &file.node else { panic!("not a file") };
+    f.store.adopt(&fd, &file.meta).unwrap();
+    assert_eq!(fs::read(link_of(&f, &file)).unwrap(), b"content");
+}
+
+#[test]
+fn verify_finds_what_has_the_right_length_and_other_bytes() {
+    let f = fixture();
+    let file = f.file("content", meta(0o644, 1), 0);
+    let root = f.root(vec![("a", file.clone())]);
+    let key = record(&f, "one", &root);
+    let checkout = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    let sound = f.store.verify().unwrap();
+    assert_eq!((sound.files, sound.bytes, sound.damaged.len(), sound.records), (1, 7, 0, 0));
+    assert!(f.store.action(&key).unwrap().is_some());
+    f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    fs::write(link_of(&f, &file), "CONTENT").unwrap();
+    let report = f.store.verify().unwrap();
+    assert_eq!((report.damaged.len(), report.records), (1, 1));
+    assert!(report.damaged[0].starts_with("obj/"), "{:?}", report.damaged);
+    assert!(f.store.action(&key).unwrap().is_none());
+    assert!(!checkout.exists(), "it had the same inode");
+}
+
+#[test]
+fn verify_finds_directories_that_do_not_have_their_digest() {
+    let f = fixture();
+    let root = f.root(vec![("a", f.file("content", meta(0o644, 1), 0))]);
+    let other = f.root(vec![("b", f.file("content", meta(0o644, 1), 0))]);
+    let key = record(&f, "one", &root);
+    record(&f, "two", &other);
+    let row = f.store.index.get(f.store.index.trees, &other.dir.id.0).unwrap().unwrap();
+    f.store.index.write(|txn| f.store.index.trees.put(txn, &root.dir.id.0, &row)).unwrap();
+    let report = f.store.verify().unwrap();
+    assert_eq!((report.damaged.len(), report.records), (1, 1));
+    assert!(f.store.action(&key).unwrap().is_none());
+}
+
+#[test]
+fn a_directory_that_nobody_vouches_for_is_replaced() {
+    let f = fixture();
+    let root = f.root(vec![("a", f.file("content", meta(0o644, 1), 0))]);
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    // As after another boot: the row is gone, the directory is as it was.
+    fs::write(f.store.home().join("boot"), "another").unwrap();
+    f.store.distrust_other_boots().unwrap();
+    fs::remove_file(path.join("a")).unwrap();
+    assert_eq!(f.store.checkout(&root, &mut Inodes::default()).unwrap(), path);
+    assert_eq!(fs::read(path.join("a")).unwrap(), b"content");
+    f.store.distrust_other_boots().unwrap();
+    fs::write(path.join("b"), "").unwrap();
+    f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    assert!(path.join("b").exists(), "the same boot keeps its checkouts");
+}
+
+#[test]
+fn a_damaged_index_is_replaced_and_missing_directories_are_made() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let file = store.put(b"content", &meta(0o644, 1)).unwrap();
+    drop(store);
+    for damage in ["no index at all, but long enough to be taken for one".repeat(1000), String::new()] {
+        fs::write(home.path().join("index/data.mdb"), damage).unwrap();
+        fs::remove_dir_all(home.path().join("run")).unwrap();
+        let store = Store::open(home.path()).unwrap();
+        assert_eq!(store.read_small(&file, 100).unwrap(), b"content", "found without the index");
+        store.new_run().unwrap();
+    }
+}
+
+#[test]
+fn an_index_that_was_cut_short_is_an_error_and_no_crash() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let files: Vec<_> = (0..2000).map(|i| store.put(format!("{i}").as_bytes(), &meta(0o644, 1)).unwrap()).collect();
+    let key = RecordKey::of("test", &[b"one"]);
+    store.put_record(&[key], &"value").unwrap();
+    drop(store);
+    let index = fs::File::options().write(true).open(home.path().join("index/data.mdb")).unwrap();
+    index.set_len(5 * 4096).unwrap();
+    // Whatever it can still say, it is opened, and content is found.
+    let store = Store::open(home.path()).unwrap();
+    let _ = store.record::<String>(&key);
+    for file in files.iter().step_by(500) {
+        let _ = store.read_small(file, 100);
+    }
+}
+
+#[test]
+fn a_tree_may_be_deeper_than_a_stack() {
+    let f = fixture();
+    let mut entry = f.file("deep", meta(0o644, 1), 0);
+    for _ in 0..700 {
+        entry = f.dir(vec![("d", entry)]);
+    }
+    let Node::Dir(dir) = entry.node else { panic!("no directory") };
+    let root = Root { meta: entry.meta, dir };
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    assert_eq!(f.store.capture(&path, &f.store.empty()).unwrap().diff.id(), root.id());
+    record(&f, "deep", &root);
+    f.store.prune(&PrunePolicy::default()).unwrap();
+    assert_eq!(f.store.heal().unwrap(), 0);
 }

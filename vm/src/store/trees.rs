@@ -17,8 +17,14 @@ impl Store {
         let row = self.index.read(|txn| Ok(self.index.trees.get(txn, &id.0)?.map(decode)));
         match row {
             Ok(Some(Some(value))) => Ok(value),
-            Ok(Some(None)) => Err(TreeError::Damaged(*id)),
-            Ok(None) => Err(TreeError::Missing(*id)),
+            Ok(Some(None)) => {
+                self.note_damage();
+                Err(TreeError::Damaged(*id))
+            }
+            Ok(None) => {
+                self.note_damage();
+                Err(TreeError::Missing(*id))
+            }
             Err(e) => Err(TreeError::Index(e.to_string())),
         }
     }

@@ -16,12 +16,15 @@
 //! stays behind, runs them on this one and ends.
 
 mod map;
+mod refusal;
 mod subid;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sched::{CloneFlags, unshare};
+use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
@@ -66,6 +69,15 @@ pub struct IdMap {
     pub note: Option<String>,
 }
 
+/// Set once an ordinary user became root of a namespace of its own.
+static IS_ORDINARY_USER: AtomicBool = AtomicBool::new(false);
+
+/// Whether files written for the user may be given to other owners: true for
+/// root, false for an ordinary user, also one that is root of its namespace.
+pub fn caller_is_root() -> bool {
+    rustix::process::geteuid().is_root() && !IS_ORDINARY_USER.load(Ordering::Relaxed)
+}
+
 /// Moves the calling process into a new user and mount namespace, unless it
 /// may mount already (root, or inside such a namespace).
 ///
@@ -75,6 +87,7 @@ pub fn enter_user_namespace() -> Result<IdMap, ExecError> {
     enter().map_err(|failure| ExecError::UserNamespace {
         step: failure.step,
         source: io::Error::from_raw_os_error(failure.errno),
+        help: refusal::help(),
     })
 }
 
@@ -104,7 +117,8 @@ fn enter() -> Result<IdMap, Failure> {
     };
     drop(go_end);
     drop(answer_end);
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(Failure::at("unshare"))?;
+    let unshared = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS);
+    unshared.map_err(Failure::at("enter a user namespace"))?;
     // Closing it is the word to go on.
     drop(go);
     let refusal = hear(&answer);
@@ -114,18 +128,21 @@ fn enter() -> Result<IdMap, Failure> {
             rustix::process::WaitIdOptions::EXITED,
         )
     });
-    let note = match refusal {
+    let why = match refusal {
         None => None,
         Some(why) => {
             map::write_single(uid, gid)?;
-            Some(format!(
-                "only one user id is available ({why}): files of other owners and USER fail; \
-                 give this user a range in /etc/subuid and /etc/subgid and install newuidmap \
-                 and newgidmap"
-            ))
+            Some(why)
         }
     };
-    describe(note)
+    if uid != 0 {
+        IS_ORDINARY_USER.store(true, Ordering::Relaxed);
+    }
+    // AppArmor may let anybody into a namespace, and refuse all in there. The
+    // kernel made these mounts slaves already (mount_namespaces(7)).
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change("/", slave).map_err(Failure::at("mount in the user namespace"))?;
+    describe(why)
 }
 
 /// Whether mounts are possible as things are.
@@ -165,7 +182,8 @@ fn hear(answer: &OwnedFd) -> Option<String> {
     }
 }
 
-fn describe(note: Option<String>) -> Result<IdMap, Failure> {
+/// `why` there is but one id.
+fn describe(why: Option<String>) -> Result<IdMap, Failure> {
     let uids = map::current("uid_map").map_err(Failure::at("read /proc/self/uid_map"))?;
     let gids = map::current("gid_map").map_err(Failure::at("read /proc/self/gid_map"))?;
     let total = |map: &[IdRange]| map.iter().map(|r| u64::from(r.count)).sum::<u64>();
@@ -176,5 +194,13 @@ fn describe(note: Option<String>) -> Result<IdMap, Failure> {
     } else {
         IdMapKind::Single
     };
+    let note = (kind == IdMapKind::Single).then(|| {
+        let why = why.unwrap_or_else(|| "of the user namespace that this was started in".to_owned());
+        format!(
+            "only one user id is available ({why}): a RUN cannot be another user, have supplementary groups or \
+             give files away; install newuidmap and newgidmap (package uidmap) and give this user ranges in \
+             /etc/subuid and /etc/subgid (`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`)"
+        )
+    });
     Ok(IdMap { kind, uids, gids, note })
 }

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{GitError, GitOptions};
+use crate::exec::userns::caller_is_root;
 use crate::source::transport::cancel::Cancel;
 
 /// What of the environment git gets: to be found, to reach the network, and to
@@ -132,6 +133,7 @@ impl Git<'_> {
         .map(|(k, v)| (k.into(), v.into()))
         .collect();
         let mut ssh = "ssh -o BatchMode=yes".to_owned();
+        ssh.push_str(&ssh_files_of_home());
         if let Some(hosts) = &self.options.known_hosts {
             let quoted = hosts.display().to_string().replace('\'', "'\\''");
             ssh.push_str(&format!(" -o UserKnownHostsFile='{quoted}' -o StrictHostKeyChecking=yes"));
@@ -182,6 +184,28 @@ impl Git<'_> {
         }
         out
     }
+}
+
+/// ssh looks for its files in the home that passwd gives the effective user,
+/// whatever HOME says. For an ordinary user that is root here, in a namespace
+/// of its own, whose files it may not read.
+fn ssh_files_of_home() -> String {
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from).filter(|h| h.is_absolute());
+    let Some(home) = home.filter(|_| rustix::process::geteuid().is_root() && !caller_is_root()) else {
+        return String::new();
+    };
+    let ssh = home.join(".ssh");
+    // For the shell that git hands the command to; and within, for ssh, which
+    // splits at blanks and knows `%` and double quotes.
+    let file = |name: &str| ssh.join(name).display().to_string().replace('%', "%%").replace('\'', "'\\''");
+    let mut options = format!(" -o UserKnownHostsFile='\"{}\"'", file("known_hosts"));
+    if ssh.join("config").exists() {
+        options.push_str(&format!(" -F '{}'", ssh.join("config").display().to_string().replace('\'', "'\\''")));
+    }
+    for name in ["id_ed25519", "id_ecdsa", "id_rsa"].iter().filter(|name| ssh.join(name).exists()) {
+        options.push_str(&format!(" -o IdentityFile='\"{}\"'", file(name)));
+    }
+    options
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {

@@ -44,10 +44,10 @@ use super::digest::BlobDigest;
 use super::error::ImageError;
 use super::image::{BlobCache, DocumentKind, DocumentSource, LayerDescriptor, Resolved, Walk, describe, verify};
 use super::manifest::{ACCEPT, MANIFEST_LIMIT};
-use super::platform::Platform;
 use super::reference::ImageReference;
 use super::transport::cancel::Cancel;
 use crate::config::RegistryConfig;
+use rbc_ir::Platform;
 
 /// What a [`Registry`] is made with.
 #[derive(Clone, Default)]
@@ -189,7 +189,7 @@ impl Repository<'_> {
     fn tagged(&self) -> Result<(BlobDigest, Vec<u8>), ImageError> {
         let tag = self.reference.tag().unwrap_or("latest");
         let cache = self.registry.cache.as_deref();
-        let (digest, bytes) = self.registry.first(self.reference, |endpoint| {
+        self.registry.first(self.reference, |endpoint| {
             if let Some(cache) = cache
                 && let Some(digest) = self.head(endpoint, tag)?
                 && let Some(bytes) = cache.get(&digest)
@@ -205,12 +205,11 @@ impl Repository<'_> {
                 }
                 None => BlobDigest::sha256_of(&bytes),
             };
+            if let Some(cache) = cache {
+                cache.put(&digest, &bytes);
+            }
             Ok((digest, bytes))
-        })?;
-        if let Some(cache) = cache {
-            cache.put(&digest, &bytes);
-        }
-        Ok((digest, bytes))
+        })
     }
 
     /// Asks for a tag's digest; `None` if this registry does not tell.

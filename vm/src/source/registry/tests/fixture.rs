@@ -12,9 +12,9 @@ use crate::config::RegistryConfig;
 use crate::source::digest::BlobDigest;
 use crate::source::image::{BlobCache, LayerDescriptor};
 use crate::source::manifest::{OCI_INDEX, OCI_MANIFEST};
-use crate::source::platform::Platform;
 use crate::source::reference::ImageReference;
 use crate::source::registry::{Credentials, Registry, RegistryOptions, RetryPolicy};
+use rbc_ir::Platform;
 
 pub(super) const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 

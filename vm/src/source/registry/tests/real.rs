@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use super::fixture::*;
 use crate::source::error::ImageError;
 use crate::source::manifest::DOCKER_MANIFEST;
-use crate::source::platform::Platform;
 use crate::source::registry::Registry;
+use rbc_ir::Platform;
 
 struct Process {
     child: Child,

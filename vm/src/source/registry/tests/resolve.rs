@@ -4,9 +4,9 @@ use super::fixture::*;
 use super::server::{Response, Server};
 use crate::source::error::ImageError;
 use crate::source::manifest::{DOCKER_MANIFEST, MANIFEST_LIMIT};
-use crate::source::platform::Platform;
 use crate::source::reference::ImageReference;
 use crate::source::registry::Registry;
+use rbc_ir::Platform;
 
 fn serve(image: &Image) -> Server {
     let image = image.clone();
