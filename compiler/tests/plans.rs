@@ -125,31 +125,30 @@ ONBUILD COPY --chown=1 a b
         &options(),
         source,
         &expect![[r#"
-        0 [] (8, 1) scratch
-            {"op":"scratch"}
-        1 [0] (8, 1) [1/3] WORKDIR /w
-            [{"mkdir":{"path":"/w","mode":493,"owner":"app:8080","parents":true}}]
-        2 [1] (9, 1) [2/3] WORKDIR sub/../dir
-            [{"mkdir":{"path":"/w/dir","mode":493,"owner":"app:8080","parents":true}}]
-        default linux/amd64 root 2
-            {"User":"app:8080","ExposedPorts":{"53/udp":{},"8080/tcp":{},"90/tcp":{},"91/tcp":{}},"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin","A=x y","B="],"Entrypoint":["/e","a b"],"Cmd":["/bin/bash","-c","echo \"hi\""],"Healthcheck":{"Interval":60000000000,"Retries":3,"Test":["CMD-SHELL","test -f /ok"]},"ArgsEscaped":true,"Volumes":{"/a":{},"8080":{}},"WorkingDir":"/","OnBuild":["COPY --chown=1 a b"],"Labels":{"l":"8080"},"StopSignal":"SIGINT","Shell":["/bin/bash","-c"]}
-            None MAINTAINER Jo Doe <jo@example.org>
-            None ARG P=8080
-            None ENV A=x y B=
-            None LABEL l=8080
-            None EXPOSE map[53/udp:{} 8080/tcp:{} 90/tcp:{} 91/tcp:{}]
-            None USER app:8080
-            Some(1) WORKDIR /w
-            Some(2) WORKDIR /w/dir
-            None WORKDIR /
-            None VOLUME [/a 8080]
-            None STOPSIGNAL SIGINT
-            None SHELL [/bin/bash -c]
-            None CMD ["/bin/bash" "-c" "echo \"hi\""]
-            None ENTRYPOINT ["/e" "a b"]
-            None HEALTHCHECK &{["CMD-SHELL" "test -f /ok"] "1m0s" "0s" "0s" "0s" '\x03'}
-            None ONBUILD COPY --chown=1 a b
-    "#]],
+            0 [] (8, 1) scratch
+                {"op":"scratch"}
+            1 [0] (8, 1) [1/3] WORKDIR /w
+                [{"mkdir":{"path":"/w","mode":493,"owner":"app:8080","parents":true}}]
+            2 [1] (9, 1) [2/3] WORKDIR sub/../dir
+                [{"mkdir":{"path":"/w/dir","mode":493,"owner":"app:8080","parents":true}}]
+            default linux/amd64 root 2
+                {"User":"app:8080","ExposedPorts":{"53/udp":{},"8080/tcp":{},"90/tcp":{},"91/tcp":{}},"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin","A=x y","B="],"Entrypoint":["/e","a b"],"Cmd":["/bin/bash","-c","echo \"hi\""],"Healthcheck":{"Interval":60000000000,"Retries":3,"Test":["CMD-SHELL","test -f /ok"]},"ArgsEscaped":true,"Volumes":{"/a":{},"8080":{}},"WorkingDir":"/","OnBuild":["COPY --chown=1 a b"],"Labels":{"l":"8080"},"StopSignal":"SIGINT","Shell":["/bin/bash","-c"]}
+                None MAINTAINER Jo Doe <jo@example.org>
+                None ARG P=8080
+                None ENV A=x y B=
+                None LABEL l=8080
+                None EXPOSE map[53/udp:{} 8080/tcp:{} 90/tcp:{} 91/tcp:{}]
+                None USER app:8080
+                Some(1) WORKDIR /w
+                Some(2) WORKDIR /w/dir
+                None WORKDIR /
+                None VOLUME [/a 8080]
+                None STOPSIGNAL SIGINT
+                None SHELL [/bin/bash -c]
+                None CMD ["/bin/bash" "-c" "echo \"hi\""]
+                None ENTRYPOINT ["/e" "a b"]
+                None HEALTHCHECK &{["CMD-SHELL" "test -f /ok"] "1m0s" "0s" "0s" "0s" '\x03'}
+        "#]],
     );
 }
 

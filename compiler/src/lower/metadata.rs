@@ -53,8 +53,8 @@ impl StageRun<'_, '_> {
     }
 
     pub(super) fn onbuild(&mut self, text: &str) {
+        // Not in the history (BuildKit: `dispatchOnbuild`).
         self.state.config.on_build.push(text.to_owned());
-        self.commit_empty(format!("ONBUILD {text}"));
     }
 
     pub(super) fn maintainer(&mut self, author: &Word) {
@@ -65,7 +65,7 @@ impl StageRun<'_, '_> {
 
 fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<i32>() {
-        return number > 0;
+        return number != 0;
     }
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn signals() {
-        for ok in ["SIGTERM", "term", "9", "SIGRTMIN+3", "SIGRTMAX-14"] {
+        for ok in ["SIGTERM", "term", "9", "-1", "SIGRTMIN+3", "SIGRTMAX-14"] {
             assert!(is_signal(ok), "{ok}");
         }
-        for bad in ["", "0", "-1", "SIGNOPE", "RTMIN+99", "SIGRTMIN+"] {
+        for bad in ["", "0", "SIGNOPE", "RTMIN+99", "SIGRTMIN+"] {
             assert!(!is_signal(bad), "{bad}");
         }
     }

@@ -126,6 +126,11 @@ impl Reader<'_> {
             Found::Special(stat) => match FileType::from_raw_mode(stat.st_mode) {
                 FileType::CharacterDevice => plain(stat, Node::Char(stat.st_rdev)),
                 FileType::BlockDevice => plain(stat, Node::Block(stat.st_rdev)),
+                // An empty file stands for it (fsutil clears the bit that
+                // makes it a socket).
+                FileType::Socket => {
+                    plain(stat, Node::File(FileRef { blob: rbc_ir::Digest::of(b""), size: 0, link: 0 }))
+                }
                 _ => plain(stat, Node::Fifo),
             },
             Found::File(stat) => self.file(row, path, name, stat),

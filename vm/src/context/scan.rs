@@ -30,7 +30,7 @@ pub(super) enum Found {
     File(Stat),
     /// A symbolic link with its text.
     Symlink(Stat, Box<[u8]>),
-    /// A named pipe or device.
+    /// A named pipe, device or socket.
     Special(Stat),
 }
 
@@ -196,7 +196,6 @@ impl Scan<'_> {
             return Ok(None);
         }
         let found = found(fd.as_fd(), name, stat).map_err(|e| self.error("read", at, e))?;
-        let Some(found) = found else { return Ok(None) };
         let look = match &found {
             Found::Dir(_) => Look::Dir,
             Found::Symlink(_, target) => Look::Symlink(target.clone()),
@@ -264,7 +263,7 @@ impl Scan<'_> {
             };
             let found = found(fd, &name, stat).map_err(|e| self.error("read", &[below.as_slice().into()], e))?;
             Ok(match found {
-                Some(Found::Dir(mut dir)) => {
+                Found::Dir(mut dir) => {
                     let child = rustix::fs::openat(fd, &*name, DIRECTORY, Mode::empty());
                     let child = child.map_err(|e| self.error("open", &[below.as_slice().into()], e.into()))?;
                     dir.children = deeper(level, || self.all(child.as_fd(), &below, &matched, level + 1))?;
@@ -272,8 +271,8 @@ impl Scan<'_> {
                     let keep = !excluded || !dir.children.is_empty();
                     keep.then_some((name, Found::Dir(dir)))
                 }
-                Some(_) if excluded => None,
-                found => found.map(|f| (name, f)),
+                _ if excluded => None,
+                found => Some((name, found)),
             })
         };
         let found: Result<Vec<_>, _> = if level < PARALLEL_LEVELS {
@@ -292,18 +291,16 @@ enum Look {
     Other,
 }
 
-fn found(fd: BorrowedFd<'_>, name: &Name, stat: Stat) -> io::Result<Option<Found>> {
-    Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
+fn found(fd: BorrowedFd<'_>, name: &Name, stat: Stat) -> io::Result<Found> {
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Found::Dir(FoundDir { stat, children: BTreeMap::new(), complete: false }),
         FileType::RegularFile => Found::File(stat),
         FileType::Symlink => {
             let target: CString = rustix::fs::readlinkat(fd, &**name, Vec::new())?;
             Found::Symlink(stat, target.to_bytes().into())
         }
-        // Without its process a socket is nothing.
-        FileType::Socket => return Ok(None),
         _ => Found::Special(stat),
-    }))
+    })
 }
 
 /// Names in a directory, sorted, so that what is looked at first does not

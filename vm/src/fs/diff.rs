@@ -17,15 +17,49 @@ use super::tree::{DirRef, Entry, Meta, Name, Node, Root};
 ///
 /// If a directory is missing.
 pub fn diff(forest: &dyn Forest, lower: &Root, upper: &Root) -> Result<Root, TreeError> {
+    difference(forest, lower, upper, &|_, _| false)
+}
+
+/// As [`diff`], but leaves out what BuildKit's differ takes for unchanged
+/// (`util/overlay`: `sameDirent`): files that only have other names now, and
+/// directories where nothing but the time is new.
+///
+/// # Errors
+///
+/// If a directory is missing.
+pub fn layer_diff(forest: &dyn Forest, lower: &Root, upper: &Root) -> Result<Root, TreeError> {
+    difference(forest, lower, upper, &looks_the_same)
+}
+
+/// What else counts as unchanged. Of directories only the metadata is asked
+/// for, after nothing was found to have changed below.
+type Same<'a> = &'a (dyn Fn(&Entry, &Entry) -> bool + Sync);
+
+fn looks_the_same(old: &Entry, new: &Entry) -> bool {
+    match (&old.node, &new.node) {
+        (Node::Dir(_), Node::Dir(_)) => Meta { mtime: new.meta.mtime, ..old.meta.clone() } == new.meta,
+        (Node::File(a), Node::File(b)) => old.meta == new.meta && a.blob == b.blob,
+        _ => false,
+    }
+}
+
+fn difference(forest: &dyn Forest, lower: &Root, upper: &Root, same: Same<'_>) -> Result<Root, TreeError> {
     let dir = if lower.dir.id == upper.dir.id {
         forest.make(Vec::new())?.reference()
     } else {
-        diff_dirs(forest, &lower.dir, &upper.dir, 0)?
+        diff_dirs(forest, &lower.dir, &upper.dir, same, 0)?
     };
     Ok(Root { meta: upper.meta.clone(), dir })
 }
 
-fn diff_dirs(forest: &dyn Forest, lower: &DirRef, upper: &DirRef, level: usize) -> Result<DirRef, TreeError> {
+fn diff_dirs(
+    forest: &dyn Forest,
+    lower: &DirRef,
+    upper: &DirRef,
+    same: Same<'_>,
+    level: usize,
+) -> Result<DirRef, TreeError> {
+    let nothing = forest.make(Vec::new())?.reference();
     let (lower, upper) = (forest.dir(&lower.id)?, forest.dir(&upper.id)?);
     let mut changes: Vec<(Name, Entry)> = Vec::new();
     let mut old = lower.entries().iter().peekable();
@@ -38,15 +72,17 @@ fn diff_dirs(forest: &dyn Forest, lower: &DirRef, upper: &DirRef, level: usize) 
             continue;
         }
         let node = match (old.map(|e| &e.node), &new.node) {
-            (Some(Node::Dir(old)), Node::Dir(new)) if old.id == new.id => {
-                Node::Dir(forest.make(Vec::new())?.reference())
-            }
+            (Some(Node::Dir(old)), Node::Dir(new)) if old.id == new.id => Node::Dir(nothing),
             (Some(Node::Dir(old)), Node::Dir(new)) => {
-                Node::Dir(deeper(level + 1, || diff_dirs(forest, old, new, level + 1))?)
+                Node::Dir(deeper(level + 1, || diff_dirs(forest, old, new, same, level + 1))?)
             }
             (Some(_), Node::Dir(new)) => Node::Dir(DirRef { opaque: true, ..*new }),
             (_, node) => node.clone(),
         };
+        let nothing_below = !matches!(&node, Node::Dir(dir) if *dir != nothing);
+        if nothing_below && old.is_some_and(|old| same(old, new)) {
+            continue;
+        }
         changes.push((name.clone(), Entry { meta: new.meta.clone(), node }));
     }
     changes.extend(old.map(|(gone, _)| (gone.clone(), whiteout())));
@@ -106,6 +142,48 @@ mod tests {
             d 0755 0:0 /mixed/sub
             f 0644 0:0 /mixed/sub/y "new"
         "##]]
+        .assert_eq(&s.list(&d));
+    }
+
+    #[test]
+    fn what_a_layer_leaves_out() {
+        let s = Sandbox::default();
+        let lower = s.tree(
+            "d /touched
+             f /touched/x 1
+             d /mode
+             f /one 1
+             f /a #7 7
+             f /b #7 7",
+        );
+        let upper = s.tree(
+            "d @5 /touched
+             f /touched/x 1
+             d 0700 @5 /mode
+             f /one #1 1
+             f /new #1 1
+             f /a #8 7
+             f /b #7 7
+             f /c #8 7",
+        );
+        let d = layer_diff(&s.forest, &lower, &upper).unwrap();
+        expect![[r#"
+            d 0755 0:0 /
+            f 0644 0:0 /c "7" #1
+            d 0700 0:0 /mode @5
+            f 0644 0:0 /new "1" #2
+        "#]]
+        .assert_eq(&s.list(&d));
+        let d = diff(&s.forest, &lower, &upper).unwrap();
+        expect![[r#"
+            d 0755 0:0 /
+            f 0644 0:0 /a "7" #1
+            f 0644 0:0 /c "7" #1
+            d 0700 0:0 /mode @5
+            f 0644 0:0 /new "1" #2
+            f 0644 0:0 /one "1" #2
+            d 0755 0:0 /touched @5
+        "#]]
         .assert_eq(&s.list(&d));
     }
 

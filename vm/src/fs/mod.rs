@@ -35,7 +35,7 @@ pub use actions::{ActionError, UnpackFn, run_actions};
 pub use apply::apply;
 pub use blobs::Blobs;
 pub use copy::{CopyError, SourceKind, copy};
-pub use diff::diff;
+pub use diff::{diff, layer_diff};
 pub use edit::Editor;
 pub use forest::{Forest, MemoryForest, TreeError};
 pub use listing::{list, list_with};

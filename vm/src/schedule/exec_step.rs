@@ -17,7 +17,7 @@ use super::{Build, BuildErrorKind, file_step};
 use crate::event::Event;
 use crate::exec::{Degraded, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
 use crate::fs::owner::exec_user;
-use crate::fs::{Follow, Root, apply, diff, locate};
+use crate::fs::{Follow, Root, apply, diff, layer_diff, locate};
 use crate::store::{Action, Inodes, IoContext, Layer, MadeLayer, Snapshot, Store, remove_tree, says_nothing, set_meta};
 
 /// How much of the end of its output a failed process shows.
@@ -146,7 +146,7 @@ pub(super) fn run(
 fn take_in(store: &Store, base: &Snapshot, upper: &Path) -> Result<Snapshot, BuildErrorKind> {
     let captured = store.capture(upper, &base.root)?;
     let root = apply(store, &base.root, &captured.diff)?;
-    let changes = diff(store, &base.root, &root)?;
+    let changes = layer_diff(store, &base.root, &root)?;
     // The upper directory serves as the checkout of the layer only if it says
     // exactly the same: with an opaque directory in place of whiteouts it
     // would hide more, if the layer ever stands on another base.

@@ -7,7 +7,7 @@ use rbc_ir::FileAction;
 
 use super::walk::{StepInput, now};
 use super::{Build, BuildErrorKind};
-use crate::fs::{FileRef, Mtime, Root, SourceKind, apply, diff as difference, run_actions};
+use crate::fs::{FileRef, Mtime, Root, SourceKind, apply, diff as difference, layer_diff, run_actions};
 use crate::store::{Action, Layer, MadeLayer, Snapshot};
 
 /// Runs file actions as one layer.
@@ -77,7 +77,7 @@ pub(super) fn on_base(build: &Build<'_>, found: Action, inputs: &[Arc<Action>]) 
 
 /// Adds a layer that leads from a base to a root.
 pub(super) fn layered(build: &Build<'_>, base: &Snapshot, root: Root) -> Result<Snapshot, BuildErrorKind> {
-    let changes = difference(build.vm.store(), &base.root, &root)?;
+    let changes = layer_diff(build.vm.store(), &base.root, &root)?;
     let mut layers = base.layers.clone();
     layers.push(Layer::Made(MadeLayer { diff: changes, created: now() }));
     Ok(Snapshot { root, layers })

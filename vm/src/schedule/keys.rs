@@ -33,6 +33,7 @@ impl Keys {
                 continue;
             }
             let mut fields: Vec<Vec<u8>> = vec![node.digest.0.to_vec()];
+            fields.extend(time_of(&node.op, build.request.source_date_epoch));
             let mut trusted = !matches!(&node.op, Op::Exec(exec) if exec.ignore_cache);
             for (i, &input) in node.inputs.iter().enumerate() {
                 match sources.get(input) {
@@ -82,10 +83,12 @@ pub(super) fn content_key(
     digest: NodeDigest,
     name: &str,
     inputs: &[Input<'_>],
+    epoch: Option<i64>,
 ) -> Result<(RecordKey, Why), BuildErrorKind> {
     let identity = op.identity();
     let mut why = Why { node: Some(digest), name: name.to_owned(), inputs: Vec::new() };
     let mut fields: Vec<Vec<u8>> = vec![identity.0.to_vec()];
+    fields.extend(time_of(op, epoch));
     for (i, input) in inputs.iter().enumerate() {
         let read = reads(store, op, i, input.root, input.kind)?;
         why.input(&format!("input {i}"), &read.0);
@@ -93,6 +96,14 @@ pub(super) fn content_key(
     }
     let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
     Ok((RecordKey::of("content", &fields), why))
+}
+
+/// The time that WORKDIR gives to directories is part of what it asks for
+/// (BuildKit: `WithCreatedTime` in `dispatchWorkdir`).
+fn time_of(op: &Op, epoch: Option<i64>) -> Option<Vec<u8>> {
+    let Op::File { actions } = op else { return None };
+    let makes = actions.iter().any(|action| matches!(action, FileAction::Mkdir { .. }));
+    epoch.filter(|_| makes).map(|seconds| format!("time {seconds}").into_bytes())
 }
 
 /// Digest of exactly what an operation reads of one of its inputs.

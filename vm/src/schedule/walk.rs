@@ -162,7 +162,8 @@ fn step(
             None => of_snapshot(&action.snapshot),
         })
         .collect();
-    let (content, why) = content_key(store, &node.op, node.digest, &node.name, &views)?;
+    let (content, why) =
+        content_key(store, &node.op, node.digest, &node.name, &views, build.request.source_date_epoch)?;
     let definition = keys.definition(node.id).copied();
     let anew = matches!(&node.op, Op::Exec(exec) if exec.ignore_cache);
     // An image is known by its manifest alone (`image_step` looks for it), and

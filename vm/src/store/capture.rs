@@ -23,7 +23,6 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::Store;
 use super::error::{IoContext, StoreError};
-use super::objects::empty_blob;
 use crate::directory::{DIRECTORY, names};
 use crate::fs::deep::{PARALLEL_LEVELS, deeper};
 use crate::fs::links::group_number;
@@ -179,7 +178,7 @@ impl Walk<'_> {
             return Ok(Entry { meta, node: Node::File(*known) });
         }
         let (mut file_ref, inode) = self.store.adopt(&File::from(fd), &meta)?;
-        file_ref.link = if file_ref.blob == empty_blob() { 0 } else { group };
+        file_ref.link = group;
         self.inodes.lock().extend(inode);
         if group != 0 {
             self.hashed.lock().insert(group, file_ref);
