@@ -80,7 +80,7 @@ pub(crate) struct BuildArgs {
     )]
     pub(crate) plan: Option<PathBuf>,
 
-    /// Name of the image, as NAME[:TAG]
+    /// Name of the image, as NAME or NAME:TAG
     #[arg(short, long = "tag", value_name = "NAME", help_heading = "What comes out")]
     pub(crate) tags: Vec<String>,
 

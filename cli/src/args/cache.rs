@@ -21,6 +21,10 @@ pub(crate) enum CacheCommand {
     Du(DuArgs),
     /// Remove what is not in use
     Prune(PruneArgs),
+    /// Read everything and take what is damaged out of use
+    ///
+    /// Exit code 1 if something was damaged. It is built anew when a build needs it.
+    Verify,
 }
 
 /// Arguments of `rbc cache du`.

@@ -25,7 +25,7 @@ pub(crate) struct SourceArgs {
     pub(crate) build_args: Vec<BuildArg>,
 
     /// Another context, for COPY --from=NAME or FROM NAME: a directory, docker-image://REF, or
-    /// oci-layout://DIR[:TAG]
+    /// oci-layout://DIR:TAG
     #[arg(long = "build-context", value_name = "NAME=VALUE", value_parser = values::named_context, help_heading = "What to build")]
     pub(crate) build_contexts: Vec<(String, String)>,
 

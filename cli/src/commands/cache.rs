@@ -6,7 +6,7 @@ use rbc_vm::store::{DiskUsage, PrunePolicy};
 use serde_json::json;
 
 use crate::args::{CacheArgs, CacheCommand, DuArgs, PruneArgs};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::progress::bytes;
 use crate::report;
 use crate::session::Session;
@@ -17,6 +17,7 @@ pub(crate) fn run(args: &CacheArgs) -> Result<(), Failure> {
     let text = match &args.command {
         CacheCommand::Du(args) => disk_usage(&session, args)?,
         CacheCommand::Prune(args) => prune(&session, args)?,
+        CacheCommand::Verify => verify(&session)?,
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
@@ -66,6 +67,25 @@ fn prune(session: &Session, args: &PruneArgs) -> Result<String, Failure> {
     let pruned = session.vm.store().prune(&policy).map_err(|e| report::store_failure(&e))?;
     let would = if args.dry_run { "would remove" } else { "removed" };
     Ok(format!("{would} {} results and {} files, {}\n", pruned.records, pruned.objects, bytes(pruned.bytes)))
+}
+
+/// Says what is damaged by way of the failure, so that scripts notice.
+fn verify(session: &Session) -> Result<String, Failure> {
+    let report = session.vm.store().verify().map_err(|e| report::store_failure(&e))?;
+    let read = format!("{} files ({}) and {} directories", report.files, bytes(report.bytes), report.directories);
+    if report.damaged.is_empty() {
+        let forgotten = match report.records {
+            0 => String::new(),
+            n => format!("; forgot {n} results whose files were missing"),
+        };
+        return Ok(format!("read {read}: all sound{forgotten}\n"));
+    }
+    let mut text = format!("error: {} of {read} are damaged and out of use now", report.damaged.len());
+    for path in &report.damaged {
+        text.push_str(&format!("\n  {path}"));
+    }
+    let failure = Failure::rendered(Exit::Failed, text);
+    Err(failure.help("builds make them anew; if this happens again, mistrust the disk"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rbc_tests::rbc::{Ran, Workspace};
 use rbc_tests::watch::Watch;
 use rbc_tests::{fixtures, store};
@@ -175,6 +175,25 @@ fn two_builds_at_the_same_time_share_a_home() -> Result<()> {
     // is one result, so a further build agrees with one of them.
     let after = workspace.run(["build", "-q", "context"])?;
     assert!(digests.contains(&after.stdout), "{digests:?} {after:?}");
+    Ok(())
+}
+
+#[test]
+fn a_damaged_file_is_found_and_made_anew() -> Result<()> {
+    let workspace = workspace()?;
+    workspace.built(&[])?;
+    let sound = workspace.run(["cache", "verify"])?;
+    assert_eq!(sound.code, Some(0), "{}", sound.stderr);
+    let objects = store::objects(&workspace.home())?;
+    let wanted = rbc_tests::image::digest(b"int main;\n");
+    let (path, _) = objects.iter().find(|(_, o)| o.digest == wanted).context("main.c is not in the store")?;
+    fs::write(path, "int mian;\n")?;
+    let damaged = workspace.run(["cache", "verify"])?;
+    assert_eq!(damaged.code, Some(1), "{}", damaged.stdout);
+    assert!(damaged.stderr.contains("damaged"), "{}", damaged.stderr);
+    workspace.built(&["-o", "out"])?;
+    assert_eq!(fs::read_to_string(workspace.path("out/out"))?, "int main;\n");
+    assert_eq!(workspace.run(["cache", "verify"])?.code, Some(0));
     Ok(())
 }
 

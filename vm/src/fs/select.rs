@@ -44,7 +44,7 @@ pub struct Selection {
 ///
 /// # Errors
 ///
-/// As [`super::copy`], for what concerns the source.
+/// As [`copy`](fn@super::copy), for what concerns the source.
 pub fn selection(
     forest: &dyn Forest,
     source: &Root,
