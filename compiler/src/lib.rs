@@ -17,6 +17,12 @@
 //! * No terminal: diagnostics are data, [`render()`] makes text of them.
 //! * A plan comes out whole or not at all, and equal inputs give equal plans.
 
+// No panic is reachable from input; tests may.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
 mod codes;
 mod compile;
 mod db;

@@ -7,6 +7,12 @@
 //!   several per run, and the tree covers what could be understood.
 //! * Every node knows its place in the source.
 
+// No panic is reachable from input; tests may.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
 pub mod dockerfile;
 mod span;
 mod suggest;

@@ -38,6 +38,7 @@ fn fold(text: &str) -> Vec<char> {
 }
 
 /// Three rows of the usual table: the swap looks two rows back.
+#[allow(clippy::indexing_slicing, reason = "rows have one cell more than `b`, and `j` runs over `b`")]
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();

@@ -7,6 +7,12 @@
 //! * Identity and description are apart: a node's digest covers its operation
 //!   and its inputs, never names, places in a source, or how it is shown.
 
+// No panic is reachable from input; tests may.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
 mod canonical;
 mod digest;
 mod image;

@@ -6,6 +6,12 @@
 //! * Prints nothing: what happens is told as events.
 //! * An inode of the store is never writable by a build.
 
+// No panic is reachable from input; tests may.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
 pub mod archive;
 pub mod config;
 pub mod context;

@@ -30,6 +30,7 @@ lalrpop_util::lalrpop_mod!(
     #[allow(
         clippy::all,
         clippy::pedantic,
+        clippy::restriction,
         missing_docs,
         unreachable_pub,
         unused,
@@ -43,6 +44,7 @@ lalrpop_util::lalrpop_mod!(
     #[allow(
         clippy::all,
         clippy::pedantic,
+        clippy::restriction,
         missing_docs,
         unreachable_pub,
         unused,
