@@ -93,7 +93,7 @@ fn wanted(plan: &Plan, context: NodeId) -> Vec<context::Wanted> {
                     for mount in &exec.mounts {
                         match &mount.kind {
                             ExecMountKind::Bind { input, source, .. } if *input == i => {
-                                list.push(context::Wanted::new(source))
+                                list.push(context::Wanted::new(source));
                             }
                             ExecMountKind::Cache { input: Some(input), source, .. } if *input == i => {
                                 list.push(context::Wanted::new(source));
