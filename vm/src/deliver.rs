@@ -43,12 +43,17 @@ impl Vm {
         };
         let started = Instant::now();
         observer.event(Event::Export { what: what.to_owned(), took: None });
-        let delivered = match self.export_once(built, output) {
-            // The archive of a base layer can be had again.
-            Err(ExportError::BaseDamaged { digest }) => {
-                self.store.drop_blob(&digest).map_err(|e| in_store(self.store(), e))?;
-                self.export_once(built, output)?
-            }
+        let mut fetched = Vec::new();
+        let mut exported = self.export_once(built, output);
+        // Archives of base layers can be had again, each once.
+        while let Err(ExportError::BaseDamaged { digest }) = exported
+            && !fetched.contains(&digest)
+        {
+            self.store.drop_blob(&digest).map_err(|e| in_store(self.store(), e))?;
+            fetched.push(digest);
+            exported = self.export_once(built, output);
+        }
+        let delivered = match exported {
             Err(source) if source.may_be_damage() => match self.store.heal().map_err(|e| in_store(self.store(), e))? {
                 0 => return Err(source),
                 _ => return Err(ExportError::Forgotten { source: Box::new(source) }),

@@ -49,6 +49,8 @@ struct Job<'a> {
     avoid: &'a Inodes,
     /// Inodes of this checkout.
     taken: DashSet<u64, FxBuildHasher>,
+    /// The next replica of each object: thousands of files may be equal.
+    next: DashMap<u64, u32, FxBuildHasher>,
     /// The object that each hard link group got.
     groups: DashMap<(u64, u64), String, FxBuildHasher>,
     /// Where it is made, for messages.
@@ -73,6 +75,7 @@ impl Store {
             store: self,
             avoid: below,
             taken: DashSet::default(),
+            next: DashMap::default(),
             groups: DashMap::default(),
             place: self.layout.scratch(),
             copies: false,
@@ -96,6 +99,7 @@ impl Store {
             store: self,
             avoid: &Inodes::default(),
             taken: DashSet::default(),
+            next: DashMap::default(),
             groups: DashMap::default(),
             place: place.to_owned(),
             copies: true,
@@ -268,12 +272,17 @@ impl Job<'_> {
 
     /// Links an inode that no path of the stack has yet; returns its object.
     fn link_new(&self, fd: BorrowedFd<'_>, name: &Name, meta: &Meta, file: &FileRef) -> Result<String, StoreError> {
-        let mut replica = 0;
+        let first = inode_id(&object_name(&file.blob, meta, 0));
         loop {
+            let replica = {
+                let mut next = self.next.entry(first).or_default();
+                let replica = *next;
+                *next += 1;
+                replica
+            };
             let object = object_name(&file.blob, meta, replica);
             let id = inode_id(&object);
             if self.avoid.0.contains(&id) || !self.taken.insert(id) {
-                replica += 1;
                 continue;
             }
             let linked = match self.store.object_is_whole(&object, file.size)? {
@@ -288,7 +297,7 @@ impl Job<'_> {
                     return Ok(object);
                 }
                 // 65,000 links on ext4, 65,535 on btrfs: a fresh inode.
-                Err(Errno::MLINK) => replica += 1,
+                Err(Errno::MLINK) => {}
                 Err(e) => return Err(StoreError::io("link", self.at(name), e.into())),
             }
         }

@@ -23,9 +23,13 @@ impl Store {
         self.pending.dirs.lock().push(dir);
     }
 
-    /// Remembers that an object of a blob exists.
+    /// Remembers that an object of a blob exists. Replicas are not listed:
+    /// there may be thousands, and what they were made of is.
     pub(super) fn note_object(&self, blob: &Digest, name: &str) {
         let suffix = name.rsplit_once('-').map_or("", |(_, suffix)| suffix);
+        if suffix.contains('.') {
+            return;
+        }
         let mut suffixes = self.pending.objects.entry(*blob).or_default();
         if !suffixes.iter().any(|s| s == suffix) {
             suffixes.push(suffix.to_owned());

@@ -490,3 +490,14 @@ fn a_tree_may_be_deeper_than_a_stack() {
     f.store.prune(&PrunePolicy::default()).unwrap();
     assert_eq!(f.store.heal().unwrap(), 0);
 }
+
+#[test]
+fn thousands_of_equal_files_have_an_inode_each() {
+    let f = fixture();
+    let file = f.file("equal", meta(0o644, 1), 0);
+    let names: Vec<String> = (0..5000).map(|i| format!("{i:05}")).collect();
+    let root = f.root(names.iter().map(|n| (n.as_str(), file.clone())).collect());
+    let path = f.store.checkout(&root, &mut Inodes::default()).unwrap();
+    let inodes: std::collections::HashSet<u64> = names.iter().map(|n| inode(&path.join(n))).collect();
+    assert_eq!(inodes.len(), names.len());
+}
