@@ -51,11 +51,19 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
             cancel: interrupt.token.clone(),
             observer: &progress,
         };
-        let outcome = session
-            .vm
-            .build(&request)
-            .map_err(|e| report::build_failure(&e, &program.plan, &program.sources, &contexts))
-            .and_then(|built| export(&session, &built, &outputs, args, &progress));
+        let build = || {
+            let built = session.vm.build(&request);
+            built.map_err(|e| report::build_failure(&e, &program.plan, &program.sources, &contexts))
+        };
+        let outcome = build().and_then(|built| {
+            let delivered = match export(&session, &built, &outputs, args, &progress) {
+                // Cached results that proved damaged are withdrawn by now, so
+                // another build makes them anew.
+                Err(ExportError::Forgotten { .. }) => export(&session, &build()?, &outputs, args, &progress),
+                other => other,
+            };
+            delivered.map_err(|e| export_failure(&e))
+        });
         let counts = progress.finish();
         Ok((outcome?, counts))
     }();
@@ -175,13 +183,13 @@ fn export(
     outputs: &[Output],
     args: &BuildArgs,
     progress: &Progress,
-) -> Result<Made, Failure> {
+) -> Result<Made, ExportError> {
     let mut made = Made::default();
     for output in outputs.iter().filter(|o| o.kind != OutputKind::CacheOnly) {
         if session.interrupt.came() {
-            return Err(Failure::new(Exit::Interrupted, "interrupted"));
+            return Err(ExportError::Interrupted);
         }
-        let delivered = session.vm.export(built, output, progress).map_err(|e| export_failure(&e))?;
+        let delivered = session.vm.export(built, output, progress)?;
         for what in &delivered.left_out {
             progress.event(Event::Warning { node: None, message: what.clone() });
         }

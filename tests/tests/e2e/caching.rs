@@ -237,3 +237,16 @@ fn equal_content_in_other_layers_keeps_layers_and_history_together() -> Result<(
     assert_eq!((layers, config["rootfs"]["diff_ids"].as_array().map(Vec::len)), (steps, Some(layers)));
     Ok(())
 }
+
+#[test]
+fn an_export_of_a_damaged_result_makes_it_again() -> Result<()> {
+    let workspace = workspace()?;
+    workspace.built(&[])?;
+    for object in rbc_tests::store::files(&workspace.home().join("obj"))? {
+        fs::remove_file(object)?;
+    }
+    let again = workspace.built(&["-o", "out"])?;
+    assert!(ran(&again).iter().any(|s| s.starts_with("RUN cp main.c")), "{}", again.stderr);
+    assert_eq!(fs::read_to_string(workspace.path("out/out"))?, "int main;\n");
+    Ok(())
+}

@@ -76,6 +76,9 @@ pub enum ExportError {
         /// The name.
         path: String,
     },
+    /// The caller was told to stop between two outputs.
+    #[error("interrupted")]
+    Interrupted,
     /// A document cannot be written as JSON.
     #[error("cannot encode the image's {what}: {source}")]
     Json {
