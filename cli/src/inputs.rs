@@ -61,7 +61,13 @@ impl Inputs for Surroundings<'_> {
 
     fn read_context_file(&self, context: &str, path: &str) -> Result<Option<Vec<u8>>, InputError> {
         let Some(directory) = self.directories.get(context) else { return Ok(None) };
-        match std::fs::read(directory.join(path)) {
+        let file = directory.join(path);
+        // Reading a named pipe would wait for a writer for ever.
+        if std::fs::metadata(&file).is_ok_and(|m| !m.is_file()) {
+            let message = format!("cannot read {}: it is not a regular file", file.display());
+            return Err(InputError { kind: InputErrorKind::Invalid, message });
+        }
+        match std::fs::read(&file) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(e) => Err(InputError {
@@ -69,7 +75,7 @@ impl Inputs for Surroundings<'_> {
                     io::ErrorKind::PermissionDenied => InputErrorKind::Denied,
                     _ => InputErrorKind::Unreachable,
                 },
-                message: format!("cannot read {}: {e}", directory.join(path).display()),
+                message: format!("cannot read {}: {e}", file.display()),
             }),
         }
     }
