@@ -12,7 +12,7 @@ use rbc_ir::{Digest, Platform};
 
 use crate::config::RegistryConfig;
 use crate::exec::{ExecError, Spawner};
-use crate::schedule::{BuildErrorKind, BuildRequest};
+use crate::schedule::{BuildErrorKind, BuildRequest, SharedDir};
 use crate::source::digest::BlobDigest;
 use crate::source::git::{GitClient, GitOptions};
 use crate::source::http::HttpClient;
@@ -41,6 +41,7 @@ pub struct Vm {
     http: HttpClient,
     cancel: Arc<AtomicBool>,
     spawner: OnceLock<Spawner>,
+    shared_dir: OnceLock<SharedDir>,
     /// Held while the helper is started: two threads need one.
     starting: Mutex<()>,
 }
@@ -66,7 +67,15 @@ impl Vm {
             cancel: options.cancel,
             ..RegistryOptions::default()
         });
-        Ok(Self { store, registry, http, cancel, spawner: OnceLock::new(), starting: Mutex::new(()) })
+        Ok(Self {
+            store,
+            registry,
+            http,
+            cancel,
+            spawner: OnceLock::new(),
+            shared_dir: OnceLock::new(),
+            starting: Mutex::new(()),
+        })
     }
 
     /// Returns the client of image registries.
@@ -120,6 +129,19 @@ impl Vm {
         }
         let spawner = Spawner::start()?;
         Ok(self.spawner.get_or_init(|| spawner))
+    }
+
+    /// Returns what processes share, making it for the first one.
+    pub(crate) fn shared_dir(&self) -> Result<&SharedDir, StoreError> {
+        if let Some(shared) = self.shared_dir.get() {
+            return Ok(shared);
+        }
+        let _starting = self.starting.lock();
+        if let Some(shared) = self.shared_dir.get() {
+            return Ok(shared);
+        }
+        let shared = SharedDir::new(&self.store)?;
+        Ok(self.shared_dir.get_or_init(|| shared))
     }
 
     /// Finds the layers of an image that a plan pins.

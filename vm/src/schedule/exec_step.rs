@@ -13,7 +13,7 @@ use super::agent_forward::AgentForward;
 use super::cache_mount::CacheMount;
 use super::root_mounts::{Stub, Stubs};
 use super::walk::{StepInput, now};
-use super::{Build, BuildErrorKind, file_step};
+use super::{Build, BuildErrorKind, SharedDir, file_step};
 use crate::event::Event;
 use crate::exec::{Degraded, ExitStatus, Network, SandboxMount, SandboxSource, SandboxSpec};
 use crate::fs::owner::exec_user;
@@ -51,12 +51,13 @@ pub(super) fn run(
     let store = build.vm.store();
     let base = file_step::base(inputs)?;
     let run = RunDir { path: store.new_run()? };
+    let shared = build.vm.shared_dir()?;
     let user = exec_user(store, store, &base.root, &op.user)?;
     let mut stubs = Stubs::new(store, &base.root);
     let mut caches = Vec::new();
     let mut agents = Vec::new();
     let mut env: Vec<Vec<u8>> = op.env.iter().chain(&op.proxy_env).map(|v| v.clone().into_bytes()).collect();
-    let mut mounts = default_mounts(op, &run.path, &mut stubs)?;
+    let mut mounts = default_mounts(op, shared, &mut stubs)?;
     for (i, mount) in op.mounts.iter().enumerate() {
         let place = run.path.join(format!("m{i}"));
         let source = match &mount.kind {
@@ -101,7 +102,7 @@ pub(super) fn run(
         lowers,
         upper: upper.clone(),
         work: new_directory(&run.path, "work")?,
-        root: new_directory(&run.path, "root")?,
+        root: shared.root().to_owned(),
         mounts,
         args: op.args.iter().map(|a| a.clone().into_bytes()).collect(),
         env,
@@ -227,7 +228,7 @@ fn give_root_meta(store: &Store, upper: &Path, root: &Root) -> Result<(), BuildE
 
 /// `/proc`, `/sys` and `/dev` (which the sandbox mounts), `/etc/hosts` and
 /// `/etc/resolv.conf`.
-fn default_mounts(op: &ExecOp, run: &Path, stubs: &mut Stubs<'_>) -> Result<Vec<SandboxMount>, BuildErrorKind> {
+fn default_mounts(op: &ExecOp, shared: &SharedDir, stubs: &mut Stubs<'_>) -> Result<Vec<SandboxMount>, BuildErrorKind> {
     for path in ["/proc", "/sys", "/dev"] {
         stubs.place(path, Stub::Dir)?;
     }
@@ -238,13 +239,10 @@ fn default_mounts(op: &ExecOp, run: &Path, stubs: &mut Stubs<'_>) -> Result<Vec<
     }
     let resolv = fs::read("/etc/resolv.conf").unwrap_or_default();
     let mut mounts = Vec::new();
-    for (name, target, content) in
-        [("hosts", "/etc/hosts", hosts.into_bytes()), ("resolv.conf", "/etc/resolv.conf", resolv)]
-    {
-        let path = run.join(name);
-        fs::write(&path, content).on("write", &path)?;
+    for (target, content) in [("/etc/hosts", hosts.into_bytes()), ("/etc/resolv.conf", resolv)] {
+        let source = SandboxSource::Bind(shared.file(&content)?);
         let target = stubs.place(target, Stub::File)?;
-        mounts.push(SandboxMount { target, source: SandboxSource::Bind(path), readonly: true });
+        mounts.push(SandboxMount { target, source, readonly: true });
     }
     Ok(mounts)
 }

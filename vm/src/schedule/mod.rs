@@ -23,11 +23,14 @@ mod instance;
 mod keys;
 mod request;
 mod root_mounts;
+mod shared_dir;
 mod sources;
 mod unpack;
 mod walk;
 
 use crate::Vm;
+
+pub(crate) use shared_dir::SharedDir;
 
 pub use request::{BuildError, BuildErrorKind, BuildRequest, Built, BuiltInstance};
 
