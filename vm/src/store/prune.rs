@@ -21,6 +21,9 @@ use super::{Layer, Store};
 use crate::fs::deep::deeper;
 use crate::fs::{Forest, Node, Root, TreeError, TreeId};
 
+/// Files take whole blocks on disk; 4 KiB on nearly every file system.
+const BLOCK: u64 = 4096;
+
 /// What is to be removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrunePolicy {
@@ -183,7 +186,7 @@ impl Store {
             match &entry.node {
                 Node::Dir(dir) => deeper(level, || self.mark_dir(&dir.id, marked, level + 1))?,
                 Node::File(file) if marked.objects.insert(object_name(&file.blob, &entry.meta, 0)) => {
-                    marked.bytes += file.size;
+                    marked.bytes += file.size.next_multiple_of(BLOCK);
                 }
                 _ => {}
             }

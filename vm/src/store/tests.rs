@@ -259,6 +259,19 @@ fn prune_removes_what_no_record_names() {
 }
 
 #[test]
+fn prune_counts_the_blocks_that_files_take() {
+    let left = |max_bytes| {
+        let f = fixture();
+        for name in ["one", "two"] {
+            record(&f, name, &f.root(vec![(name, f.file(name, meta(0o644, 1), 0))]));
+        }
+        f.store.prune(&PrunePolicy { max_bytes: Some(max_bytes), ..PrunePolicy::default() }).unwrap();
+        f.store.disk_usage().unwrap().object_count
+    };
+    assert_eq!([left(0), left(4096), left(8192)], [0, 1, 2]);
+}
+
+#[test]
 fn prune_does_not_run_beside_another_process() {
     let f = fixture();
     // A second opening has a lock of its own, as another process has.
