@@ -7,6 +7,12 @@
 //! * The only crate that prints. Progress and diagnostics go to standard
 //!   error, results (a plan, a digest, a listing) to standard output.
 
+// No panic is reachable from input; tests may.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
 mod args;
 mod commands;
 mod failure;
