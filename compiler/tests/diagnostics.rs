@@ -201,7 +201,7 @@ fn samples_as_users_see_them() {
          = help: did you mean `builder`?
 
         ----
-        error[E1024]: invalid stage index 5: the file has 1 stages, counted from 0
+        error[E1024]: invalid stage index 5: the file has 1 stage, counted from 0
           ┌─ Dockerfile:2:13
           │
         2 │ COPY --from=5 /a /b

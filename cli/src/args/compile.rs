@@ -16,7 +16,7 @@ pub(crate) struct SourceArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "What to build")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Stage to build, by name or number [default: the last one]
+    /// Stage to build, by name [default: the last one]
     #[arg(long, value_name = "STAGE", help_heading = "What to build")]
     pub(crate) target: Option<String>,
 

@@ -26,12 +26,13 @@ pub(crate) fn check(program: &Program) -> Vec<Problem> {
             problems.push(Problem::new(codes::BEFORE_FROM, message).at(insn.whole()).help(help));
         }
     }
-    if program.stages.is_empty() && program.head.iter().all(|i| matches!(i.body, Body::Arg(_))) {
+    // A file without any instruction is the parser's to report.
+    if let Some(last) = program.head.last()
+        && program.stages.is_empty()
+        && program.head.iter().all(|i| matches!(i.body, Body::Arg(_)))
+    {
         let problem = Problem::new(codes::NO_STAGE, "there is no FROM, so there is nothing to build");
-        problems.push(match program.head.last() {
-            Some(insn) => problem.at(insn.whole()),
-            None => problem,
-        });
+        problems.push(problem.at(last.whole()));
     }
     for stage in &program.stages {
         let place = |slot| Place::slot(stage.from, slot);
@@ -71,7 +72,8 @@ pub(crate) fn wrong_from(from: &str, place: Place, escape: char, stages: usize) 
     if usize::try_from(index).is_ok_and(|index| index < stages) {
         return None;
     }
-    let message = format!("invalid stage index {from}: the file has {stages} stages, counted from 0");
+    let plural = if stages == 1 { "stage" } else { "stages" };
+    let message = format!("invalid stage index {from}: the file has {stages} {plural}, counted from 0");
     Some(Problem::new(codes::STAGE_INDEX, message).at(place))
 }
 
